@@ -1,0 +1,114 @@
+//! Loads the definitions: one broken file never stops the others.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use tracing::{error, info, warn};
+
+use super::{Api, Registry, Route};
+use crate::chain;
+use crate::config::Config;
+use crate::definition::Definition;
+use crate::pattern::{Host, ListenPath, PatternError};
+use crate::session::limits::Limiter;
+use crate::source::{self, SourceError, Sourced};
+
+/// Loads what lies in `app_path`; says in the log why a definition is not served.
+pub fn load(config: &Config, limiter: &Arc<Limiter>) -> Result<Registry, SourceError> {
+    let sourced = source::load(&config.app_path, &config.secrets, &|name| std::env::var(name).ok())?;
+    let mut loader = Loader { config, limiter, taken: HashSet::new(), routes: Vec::new(), refused: 0 };
+    for Sourced { file, outcome } in sourced {
+        match outcome {
+            Ok(parsed) => {
+                if !parsed.ignored.is_empty() {
+                    let keys = parsed.ignored.join(", ");
+                    warn!(file = %file.display(), keys, "keys that are not supported yet have no effect");
+                }
+                loader.add(&file, &parsed.definition);
+            }
+            Err(error) => loader.refuse(&file, &error),
+        }
+    }
+    let (served, refused) = (loader.routes.len(), loader.refused);
+    info!(served, refused, folder = %config.app_path.display(), "API definitions loaded");
+    Ok(Registry::new(loader.routes(), config.http.strict_routes))
+}
+
+struct Loader<'a> {
+    config: &'a Config,
+    limiter: &'a Arc<Limiter>,
+    taken: HashSet<(String, String)>,
+    routes: Vec<Route>,
+    refused: usize,
+}
+
+impl Loader<'_> {
+    fn refuse(&mut self, file: &Path, error: &dyn std::error::Error) {
+        self.refused += 1;
+        error!(file = %file.display(), %error, "API definition refused, its path answers 404");
+    }
+
+    fn add(&mut self, file: &Path, definition: &Definition) {
+        match self.route(file, definition) {
+            // Only other APIs may reach an internal one.
+            Ok(_) if definition.internal => info!(api_id = definition.api_id, "internal API is not routed"),
+            Ok(route) => self.routes.push(route),
+            Err(error) => self.refuse(file, &error),
+        }
+    }
+
+    fn route(&mut self, file: &Path, definition: &Definition) -> Result<Route, chain::CompileError> {
+        let listen_path = definition.listen_path().map_err(|refusal| at("proxy.listen_path", refusal))?;
+        let host = self.host(definition).map_err(|error| at("domain", error))?;
+        let listen_path = self.unique(file, definition, listen_path);
+        let path = ListenPath::parse(&listen_path).map_err(|error| at("proxy.listen_path", error))?;
+        let chain = chain::compile(definition, &path, &self.config.coprocess, self.limiter)?;
+        for hook in chain.uncallable() {
+            error!(file = %file.display(), api_id = definition.api_id, "{hook}; every request that comes to it is answered 500");
+        }
+        let api = Arc::new(Api { id: definition.api_id.as_str().into(), chain });
+        Ok(Route { host, path, api })
+    }
+
+    fn host(&self, definition: &Definition) -> Result<Option<Host>, PatternError> {
+        let own = Some(&definition.domain).filter(|domain| {
+            self.config.custom_domains && !definition.domain_disabled && !domain.is_empty()
+        });
+        own.or(self.config.hostname.as_ref()).map(|host| Host::parse(host)).transpose()
+    }
+
+    /// A listen path that another API has already is changed, and the operator told.
+    fn unique(&mut self, file: &Path, definition: &Definition, wanted: String) -> String {
+        let key = |path: &str| (definition.domain.to_ascii_lowercase(), path.to_owned());
+        if self.taken.insert(key(&wanted)) {
+            return wanted;
+        }
+        let mut path = format!("{wanted}-{}", definition.api_id);
+        while !self.taken.insert(key(&path)) {
+            path.push('_');
+        }
+        error!(
+            file = %file.display(),
+            json_path = "proxy.listen_path",
+            value = wanted,
+            served_at = path,
+            "another API has this listen path; give each API one of its own"
+        );
+        path
+    }
+
+    /// All routes, and for each API a second one under its id.
+    fn routes(self) -> Vec<Route> {
+        let alias = |route: &Route| {
+            let path = ListenPath::parse(&format!("/{}/", route.api.id)).ok()?;
+            Some(Route { host: route.host.clone(), path, api: Arc::clone(&route.api) })
+        };
+        let aliases: Vec<_> = self.routes.iter().filter(|route| !route.api.id.is_empty()).filter_map(alias).collect();
+        self.routes.into_iter().chain(aliases).collect()
+    }
+}
+
+fn at(path: &str, reason: impl ToString) -> chain::CompileError {
+    chain::CompileError { path: path.to_owned(), reason: reason.to_string() }
+}

@@ -1,0 +1,148 @@
+//! Which API a host and path belong to.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Api;
+use crate::pattern::{Host, ListenPath};
+
+/// Where an API listens.
+#[derive(Debug)]
+pub struct Route {
+    /// The host it is limited to.
+    pub host: Option<Host>,
+    /// Its listen path.
+    pub path: ListenPath,
+    /// What serves it.
+    pub api: Arc<Api>,
+}
+
+/// The APIs that are served; replaced as a whole.
+#[derive(Debug, Default)]
+pub struct Registry {
+    /// Routes bound to a host come before those that are not.
+    bound: Vec<(Host, Table)>,
+    open: Table,
+    strict: bool,
+}
+
+/// Routes of one host: the longest listen path wins.
+#[derive(Debug, Default)]
+struct Table {
+    literal: HashMap<String, Arc<Api>>,
+    /// Lengths of the literal paths, longest first.
+    lengths: Vec<usize>,
+    patterns: Vec<(ListenPath, Arc<Api>)>,
+}
+
+impl Registry {
+    /// A registry of these routes; `strict` as in `enable_strict_routes`.
+    pub fn new(routes: Vec<Route>, strict: bool) -> Self {
+        let mut registry = Self { strict, ..Self::default() };
+        for Route { host, path, api } in routes {
+            registry.table(host).add(path, api);
+        }
+        registry
+    }
+
+    fn table(&mut self, host: Option<Host>) -> &mut Table {
+        let Some(host) = host else { return &mut self.open };
+        let same = |known: &Host| match (known, &host) {
+            (Host::Name(a), Host::Name(b)) => a == b,
+            (Host::Pattern(a), Host::Pattern(b)) => a.as_str() == b.as_str(),
+            _ => false,
+        };
+        let at = self.bound.iter().position(|(known, _)| same(known)).unwrap_or_else(|| {
+            self.bound.push((host.clone(), Table::default()));
+            self.bound.len() - 1
+        });
+        &mut self.bound[at].1
+    }
+
+    /// The API for a host (without port) and a path (without escapes).
+    pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Api>> {
+        let bound = self.bound.iter().filter(|(known, _)| known.matches(host)).map(|(_, table)| table);
+        bound.chain([&self.open]).find_map(|table| table.find(path, self.strict))
+    }
+}
+
+impl Table {
+    /// The first of two equal paths stays.
+    fn add(&mut self, path: ListenPath, api: Arc<Api>) {
+        if path.is_pattern() {
+            let at = self.patterns.partition_point(|(known, _)| known.as_str().len() >= path.as_str().len());
+            return self.patterns.insert(at, (path, api));
+        }
+        let length = path.as_str().len();
+        self.literal.entry(path.as_str().to_owned()).or_insert(api);
+        if let Err(at) = self.lengths.binary_search_by(|known| length.cmp(known)) {
+            self.lengths.insert(at, length);
+        }
+    }
+
+    fn find(&self, path: &str, strict: bool) -> Option<&Arc<Api>> {
+        let literal = self.lengths.iter().find_map(|&length| {
+            let prefix = path.get(..length)?;
+            let api = self.literal.get(prefix)?;
+            let whole = !strict || prefix.ends_with('/') || path.len() == length || path[length..].starts_with('/');
+            whole.then_some((length, api))
+        });
+        let longer = |pattern: &ListenPath| literal.is_none_or(|(length, _)| pattern.as_str().len() > length);
+        let pattern = self.patterns.iter().find(|(pattern, _)| longer(pattern) && pattern.matches(path, strict));
+        pattern.map(|(_, api)| api).or(literal.map(|(_, api)| api))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::chain;
+    use crate::config::{Coprocess, DefaultServer};
+    use crate::definition::Definition;
+    use crate::session::limits::Limiter;
+
+    fn no_plugins() -> Coprocess {
+        let default_server = DefaultServer::Missing;
+        Coprocess { enabled: false, servers: [].into(), default_server, max_receive: 0, max_send: 0 }
+    }
+
+    fn route(host: Option<&str>, path: &str) -> Route {
+        let mut definition = Definition { use_keyless: true, ..Default::default() };
+        definition.proxy.target_url = "http://up/".into();
+        let path = ListenPath::parse(path).unwrap();
+        let chain = chain::compile(&definition, &path, &no_plugins(), &Arc::new(Limiter::new())).unwrap();
+        let host = host.map(|host| Host::parse(host).unwrap());
+        let id = path.as_str().into();
+        Route { host, path, api: Arc::new(Api { id, chain }) }
+    }
+
+    fn found(registry: &Registry, host: &str, path: &str) -> Option<String> {
+        registry.find(host, path).map(|api| api.id.to_string())
+    }
+
+    #[test]
+    fn the_longest_listen_path_wins() {
+        let routes = ["/", "/a/", "/a/b/", "/{any}/b/c/"].map(|path| route(None, path));
+        let registry = Registry::new(routes.into(), false);
+        let id = |path| found(&registry, "", path).unwrap();
+        assert_eq!((id("/x"), id("/a/x"), id("/a/b/x")), ("/".into(), "/a/".into(), "/a/b/".into()));
+        assert_eq!(id("/a/b/c/d"), "/{any}/b/c/");
+    }
+
+    #[test]
+    fn a_path_without_an_api_finds_nothing() {
+        let registry = Registry::new(vec![route(None, "/foo/"), route(None, "/bar")], true);
+        assert_eq!(found(&registry, "", "/foo"), None);
+        assert_eq!(found(&registry, "", "/barn"), None);
+        assert_eq!(found(&registry, "", "/bar/x").as_deref(), Some("/bar"));
+    }
+
+    #[test]
+    fn routes_bound_to_the_host_come_first_and_others_stay_hidden() {
+        let registry = Registry::new(vec![route(None, "/a/long/path/"), route(Some("x.test"), "/a/")], false);
+        assert_eq!(found(&registry, "X.test", "/a/long/path/").as_deref(), Some("/a/"));
+        assert_eq!(found(&registry, "y.test", "/a/b"), None);
+        assert_eq!(found(&registry, "y.test", "/a/long/path/").as_deref(), Some("/a/long/path/"));
+    }
+}

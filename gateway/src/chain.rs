@@ -1,0 +1,98 @@
+//! The order of things: what happens to a request of an API, step by step.
+
+mod compile;
+mod limits;
+
+use http::header::TRAILER;
+use http::{HeaderName, HeaderValue};
+
+pub use compile::{CompileError, compile};
+pub use limits::Limits;
+
+use crate::auth::CustomAuth;
+use crate::error::{Failure, Stop};
+use crate::exchange::{Exchange, Reply};
+use crate::hook::Hook;
+use crate::sockets::Sockets;
+use crate::upstream::{Upstream, UpstreamError, strip_hop_by_hop};
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const RATE_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const ZERO: HeaderValue = HeaderValue::from_static("0");
+
+/// One step before the upstream.
+#[derive(Debug)]
+enum Step {
+    /// A Pre, PostKeyAuth or Post hook.
+    Hook(Hook),
+    /// The auth hook.
+    CustomAuth(CustomAuth),
+    /// Expiry, access rights, allowed URLs, rate and quota of the session.
+    Limits(Limits),
+}
+
+/// The steps that an API's definition asks for, compiled when it was loaded.
+#[derive(Debug)]
+pub struct Chain {
+    request: Vec<Step>,
+    upstream: Upstream,
+    response: Vec<Hook>,
+}
+
+impl Chain {
+    /// What cannot be called in this chain, and why.
+    pub fn uncallable(&self) -> impl Iterator<Item = String> {
+        let before = self.request.iter().filter_map(|step| match step {
+            Step::Hook(hook) => Some(hook),
+            Step::CustomAuth(auth) => Some(&auth.hook),
+            Step::Limits(_) => None,
+        });
+        before.chain(&self.response).filter_map(|hook| {
+            let reason = hook.server.as_ref().err()?;
+            Some(format!("hook {:?} ({}) cannot be called: {reason}", hook.name, hook.kind))
+        })
+    }
+
+    /// Takes `exchange` through the chain, unless a step answers in the upstream's place.
+    pub async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Reply, Stop> {
+        for step in &self.request {
+            step.run(exchange, sockets).await?;
+        }
+        if !self.response.is_empty() {
+            // Response hooks get the request's body again.
+            exchange.body.read(None).await.map_err(|error| Failure::Upstream(UpstreamError::Body(error.to_string())))?;
+        }
+        let mut reply = self.upstream.forward(exchange, &sockets.upstream).await.map_err(Failure::Upstream)?;
+        for hook in &self.response {
+            hook.run_on_reply(exchange, &mut reply, sockets).await?;
+        }
+        finish(&mut reply, exchange);
+        Ok(reply)
+    }
+}
+
+impl Step {
+    async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<(), Stop> {
+        match self {
+            Self::Hook(hook) => hook.run(exchange, sockets).await.map(drop),
+            Self::CustomAuth(auth) => auth.run(exchange, sockets).await,
+            Self::Limits(limits) => Ok(limits.check(exchange)?),
+        }
+    }
+}
+
+/// What the proxy owes the client on every reply: no hop-by-hop headers, and the quota's figures,
+/// which are zeros for callers without a session.
+fn finish(reply: &mut Reply, exchange: &Exchange) {
+    let trailer = reply.headers().get(TRAILER).filter(|_| reply.body().bytes().is_none()).cloned();
+    let headers = reply.headers_mut();
+    strip_hop_by_hop(headers);
+    if let Some(trailer) = trailer {
+        headers.insert(TRAILER, trailer);
+    }
+    let [limit, remaining, reset] = exchange.session.as_ref().map_or([ZERO; 3], |session| session.quota().map(HeaderValue::from));
+    headers.insert(RATE_LIMIT, limit);
+    headers.insert(RATE_REMAINING, remaining);
+    headers.insert(RATE_RESET, reset);
+}

@@ -1,0 +1,98 @@
+//! What the operator types: arguments, sub-commands, exit codes.
+
+mod demo;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use thiserror::Error;
+
+use crate::config::ConfigError;
+use crate::error::TemplateError;
+use crate::listener::{BindError, StartError};
+use crate::source::SourceError;
+
+/// Bad usage or configuration, as in `sysexits.h`.
+const USAGE: u8 = 64;
+
+/// An API gateway that hosts plugins out of process.
+#[derive(Debug, Parser)]
+#[command(name = "outrigger", version)]
+struct Arguments {
+    /// The configuration file; without it ./tyk.conf, then /etc/tyk/tyk.conf.
+    #[arg(long, value_name = "FILE")]
+    conf: Option<PathBuf>,
+    /// Listen on this port instead of the configured one.
+    #[arg(long, value_name = "PORT", global = true)]
+    port: Option<u16>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a gateway, a plugin server and an upstream on this machine, to look at.
+    Demo,
+    /// The demo's plugin server.
+    #[command(hide = true)]
+    DemoPlugin,
+}
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("{what}: {source}")]
+    System { what: String, source: std::io::Error },
+    #[error("{0}")]
+    Demo(String),
+}
+
+impl CliError {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Source(_) | Self::Template(_) => USAGE,
+            Self::Bind(_) | Self::Start(_) | Self::System { .. } | Self::Demo(_) => 1,
+        }
+    }
+}
+
+/// Runs the command line to its end.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let result = match arguments.command {
+        None => serve::run(arguments.conf.as_deref(), arguments.port),
+        Some(Command::Demo) => demo::run(arguments.port),
+        Some(Command::DemoPlugin) => demo::plugin(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+/// Errors that end the process go to whoever started it, whatever the log does.
+#[allow(clippy::print_stderr)]
+fn complain(error: &CliError) {
+    eprintln!("outrigger: {error}");
+}

@@ -1,0 +1,43 @@
+//! The demo's upstream: tells in JSON what reached it.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::exchange::{Body, canonical};
+
+/// Serves on a port of the system's choice.
+pub(super) async fn start() -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            tokio::spawn(serve(socket));
+        }
+    });
+    Ok(address)
+}
+
+async fn serve(socket: TcpStream) {
+    let service = service_fn(async |request| Ok::<_, Infallible>(describe(&request)));
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
+}
+
+fn describe(request: &Request<Incoming>) -> Response<Body> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers: BTreeMap<_, _> = request.headers().iter().map(|(name, value)| (canonical(name), text(value))).collect();
+    let document = json!({"method": request.method().as_str(), "target": request.uri().to_string(), "headers": headers});
+    let mut response = Response::new(Body::whole(format!("{document:#}\n")));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,95 @@
+//! The gateway on the operator's own files.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{debug, error, info, warn};
+
+use super::CliError;
+use crate::api;
+use crate::config::{Config, Loaded};
+use crate::error::Pages;
+use crate::listener::{Gateway, Listener};
+use crate::session::limits::Limiter;
+use crate::telemetry::{self, Hooks};
+
+/// Runs the gateway until a signal ends it.
+pub(super) fn run(conf: Option<&Path>, port: Option<u16>) -> Result<(), CliError> {
+    let loaded = Config::load(conf, std::env::vars(), port)?;
+    telemetry::init(&loaded.config.log, Hooks::Debug);
+    announce(&loaded);
+    runtime()?.block_on(async {
+        let stop = stop_signal()?;
+        serve(loaded.config, stop, |_| {}).await
+    })
+}
+
+/// What the configuration had to say, now that there is a log.
+fn announce(loaded: &Loaded) {
+    if let Some(file) = &loaded.file {
+        info!(file = %file.display(), "configuration loaded");
+    }
+    if !loaded.unsupported.is_empty() {
+        let keys: Vec<_> = loaded.unsupported.iter().map(|(key, follows)| format!("{key}: {follows}")).collect();
+        warn!(keys = keys.join("; "), "keys that are not supported yet have no effect");
+    }
+    for key in &loaded.unknown {
+        debug!(key, "unknown key");
+    }
+    for problem in &loaded.problems {
+        error!("{problem}");
+    }
+}
+
+/// The control thread's runtime.
+pub(super) fn runtime() -> Result<Runtime, CliError> {
+    Builder::new_current_thread().enable_all().build().map_err(|source| system("no runtime can be made", source))
+}
+
+pub(super) fn system(what: &str, source: io::Error) -> CliError {
+    CliError::System { what: what.to_owned(), source }
+}
+
+/// Serves until `stop`; `ready` hears of the address once clients can connect.
+pub(super) async fn serve(
+    config: Config,
+    stop: impl Future<Output = ()>,
+    ready: impl FnOnce(std::net::SocketAddr),
+) -> Result<(), CliError> {
+    let pages = Pages::load(config.template_path.as_deref(), !config.hide_generator_header)?;
+    let limiter = Arc::new(Limiter::new());
+    let registry = api::load(&config, &limiter)?;
+    let listener = Listener::bind(config.listen).await?;
+    let address = listener.address().map_err(|source| system("the listening address is unknown", source))?;
+    let gateway = Gateway::new(config, registry, pages);
+    info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+    ready(address);
+    listener.serve(Arc::clone(&gateway), drained(&gateway, stop)).await?;
+    info!("stopped");
+    Ok(())
+}
+
+/// After `stop`, readiness probes fail for the configured while before accepting ends.
+async fn drained(gateway: &Gateway, stop: impl Future<Output = ()>) {
+    stop.await;
+    gateway.drain();
+    info!(grace_seconds = gateway.config.grace.as_secs(), "stopping: requests in flight may finish");
+    tokio::time::sleep(gateway.config.shutdown_delay).await;
+}
+
+/// Done when the process is told to end.
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
+    let on = |kind| signal(kind).map_err(|source| system("signals cannot be received", source));
+    let (mut terminate, mut interrupt, mut quit) =
+        (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::quit())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = quit.recv() => {}
+        }
+    })
+}

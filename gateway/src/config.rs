@@ -1,0 +1,236 @@
+//! `tyk.conf` as written and the environment, made a `Config` that can be run on.
+
+mod address;
+mod environment;
+mod error;
+mod keys;
+mod plugin_servers;
+mod reference;
+mod survey;
+mod validate;
+mod written;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tracing::level_filters::LevelFilter;
+
+pub use self::address::{Address, AddressError};
+use self::error::Origins;
+pub use self::error::{ConfigError, Problem};
+use crate::json;
+
+/// What the gateway runs on: every value in it is usable.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the gateway listens; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// The only host name under which APIs without a domain answer.
+    pub hostname: Option<String>,
+    /// The folder of the API definitions.
+    pub app_path: PathBuf,
+    /// The folder of the error templates.
+    pub template_path: Option<PathBuf>,
+    /// The path, without its slash, that says the process lives.
+    pub health_check_name: String,
+    /// The path, without its slash, that says the gateway takes traffic.
+    pub readiness_name: String,
+    /// Whether error answers leave out `X-Generator`.
+    pub hide_generator_header: bool,
+    /// Whether each client connection serves one request only.
+    pub close_connections: bool,
+    /// Whether header names go out in Go's canonical spelling.
+    pub canonical_headers: bool,
+    /// Whether the `domain` of a definition counts.
+    pub custom_domains: bool,
+    /// The front door.
+    pub http: HttpServer,
+    /// Calls to upstreams.
+    pub upstream: Upstream,
+    /// Calls to plugin servers.
+    pub coprocess: Coprocess,
+    /// How long requests in flight may take after the gateway was told to stop.
+    pub grace: Duration,
+    /// How long the gateway says that it is not ready before it stops to accept.
+    pub shutdown_delay: Duration,
+    /// Which figures `X-Ratelimit-*` carry.
+    pub rate_limit_headers: RateLimitHeaders,
+    /// The log.
+    pub log: Log,
+    /// What `secrets://KEY` stands for.
+    pub secrets: BTreeMap<String, String>,
+    /// Where the process id is written.
+    pub pid_file: Option<PathBuf>,
+}
+
+/// The front door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpServer {
+    /// The largest request body in bytes.
+    pub max_request_body_size: Option<u64>,
+    /// How long a request may take to arrive.
+    pub read_timeout: Duration,
+    /// Whether a listen path ends at a slash.
+    pub strict_routes: bool,
+    /// Whether paths are routed as received.
+    pub skip_url_cleaning: bool,
+}
+
+/// Calls to upstreams.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// How long an upstream may take to answer.
+    pub timeout: Duration,
+    /// How many idle connections are kept per host.
+    pub max_idle_per_host: Option<usize>,
+    /// Whether each connection carries one request only.
+    pub close_connections: bool,
+}
+
+/// Calls to plugin servers.
+#[derive(Clone, Debug)]
+pub struct Coprocess {
+    /// Whether hooks may run at all.
+    pub enabled: bool,
+    /// The plugin servers by name.
+    pub servers: BTreeMap<String, PluginServer>,
+    /// What became of the server of the hooks that name none.
+    pub default_server: DefaultServer,
+    /// The largest message taken from a plugin server.
+    pub max_receive: usize,
+    /// The largest message sent to one.
+    pub max_send: usize,
+}
+
+/// The name of the plugin server that a hook uses unless it names one.
+pub const DEFAULT_SERVER: &str = "default";
+
+/// What became of the plugin server named `default`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DefaultServer {
+    /// It is among the servers.
+    Usable,
+    /// None is configured.
+    Missing,
+    /// Its address is none, for this reason; its hooks fail.
+    Unusable(String),
+}
+
+/// A named plugin server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginServer {
+    /// Where it listens.
+    pub endpoints: Vec<Address>,
+    /// What calls name as `:authority`, instead of the endpoint.
+    pub authority: Option<String>,
+    /// Whether calls are spread over all endpoints, or go to the first that answers.
+    pub round_robin: bool,
+}
+
+/// Which figures `X-Ratelimit-*` carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateLimitHeaders {
+    /// Those of the quota.
+    Quotas,
+    /// Those of the rate limit.
+    RateLimits,
+}
+
+/// The log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least severe level that is written.
+    pub level: LevelFilter,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// A configuration and what is to be said about it once there is a log.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the gateway runs on.
+    pub config: Config,
+    /// The file that was read, unless the environment alone counts.
+    pub file: Option<PathBuf>,
+    /// Known keys without effect that are set, and what follows: for one warning.
+    pub unsupported: Vec<(&'static str, &'static str)>,
+    /// Keys and variables that nobody knows: for debugging.
+    pub unknown: Vec<String>,
+    /// Values that are no use, with which the gateway starts all the same: for the error log.
+    pub problems: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads the file and lays the environment and the command line's port over it.
+    pub fn load(
+        path: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+        port: Option<u16>,
+    ) -> Result<Loaded, ConfigError> {
+        let variables: BTreeMap<_, _> = env.collect();
+        let (file, mut document) = match environment::omits_file(&variables)? {
+            true => (None, Value::Null),
+            false => read(path, &["tyk.conf", "/etc/tyk/tyk.conf"])?,
+        };
+        let overlay = environment::overlay(&mut document, &variables)?;
+        let origins = Origins {
+            file: file.as_deref(),
+            variables: &overlay.origins,
+        };
+        reference::resolve(&mut document, &variables)
+            .map_err(|found| origins.unusable(&found.path, found.value, found.remedy))?;
+        let survey = survey::survey(&document, &overlay.sections);
+        if let Some((path, value, why)) = survey.refused.into_iter().next() {
+            return Err(origins.unusable(&path, value, why.to_owned()));
+        }
+        let written = json::shape(document).map_err(|error| origins.misshapen(error))?;
+        let (config, problems) = validate::validate(written, port, &origins)?;
+        let unknown = survey.unknown.into_iter().chain(overlay.unknown).collect();
+        Ok(Loaded {
+            config,
+            file,
+            unsupported: survey.unsupported,
+            unknown,
+            problems,
+        })
+    }
+}
+
+/// Reads the named file, or else the first of the usual ones that exists.
+fn read(path: Option<&Path>, usual: &[&str]) -> Result<(Option<PathBuf>, Value), ConfigError> {
+    let file = match path {
+        Some(path) => path.to_owned(),
+        None => usual
+            .iter()
+            .map(PathBuf::from)
+            .find(|path| path.exists())
+            .ok_or_else(|| ConfigError::NoFile(usual.iter().map(PathBuf::from).collect()))?,
+    };
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) => return Err(ConfigError::Unreadable { file, error }),
+    };
+    let origins = Origins {
+        file: Some(&file),
+        variables: &BTreeMap::new(),
+    };
+    let document = json::parse(&text).map_err(|error| origins.misshapen(error))?;
+    Ok((Some(file), document))
+}
+
+#[cfg(test)]
+mod tests;

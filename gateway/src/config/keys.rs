@@ -1,0 +1,503 @@
+//! Every key of `tyk.conf` that we know: how it is named, what it holds and whether it counts.
+//!
+//! One table drives the environment mapping, the warning about keys without effect and the
+//! refusal of keys that must not be without effect.
+
+use self::Kind::{Bool, Float, Int, Json, List, Map, Section, Text};
+use self::Standing::{Honoured, Refused, Unsupported};
+
+/// What a key holds, as far as its environment variable must be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Bool,
+    Int,
+    Float,
+    /// Comma separated in the environment.
+    List,
+    /// `k:v,k:v` in the environment.
+    Map,
+    /// JSON text in the environment.
+    Json,
+    /// An object whose members are not told apart.
+    Section,
+}
+
+/// What we do about a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Honoured,
+    /// It has no effect; what follows from that.
+    Unsupported(&'static str),
+    /// Set, it stops the start: without it the gateway would let through what it should not.
+    Refused(&'static str),
+}
+
+/// One key.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) path: &'static str,
+    pub(super) kind: Kind,
+    pub(super) standing: Standing,
+    variable: Option<&'static str>,
+}
+
+impl Key {
+    /// The environment variable, without `TYK_GW_`: Go's field names know no separators.
+    pub(super) fn variable(&self) -> String {
+        match self.variable {
+            Some(name) => name.to_owned(),
+            None => self
+                .path
+                .replace('_', "")
+                .replace('.', "_")
+                .to_ascii_uppercase(),
+        }
+    }
+
+    const fn named(mut self, variable: &'static str) -> Self {
+        self.variable = Some(variable);
+        self
+    }
+}
+
+/// The most specific key that covers a path in lower case.
+pub(super) fn covering(path: &str) -> Option<&'static Key> {
+    KEYS.iter()
+        .filter(|key| match path.strip_prefix(key.path) {
+            Some(rest) => rest.is_empty() || rest.starts_with('.'),
+            None => false,
+        })
+        .max_by_key(|key| key.path.len())
+}
+
+const fn honoured(path: &'static str, kind: Kind) -> Key {
+    Key {
+        path,
+        kind,
+        standing: Honoured,
+        variable: None,
+    }
+}
+
+const fn unsupported(path: &'static str, kind: Kind, consequence: &'static str) -> Key {
+    Key {
+        path,
+        kind,
+        standing: Unsupported(consequence),
+        variable: None,
+    }
+}
+
+const fn refused(path: &'static str, kind: Kind, why: &'static str) -> Key {
+    Key {
+        path,
+        kind,
+        standing: Refused(why),
+        variable: None,
+    }
+}
+
+const NO_CONTROL_API: &str = "there is no control API";
+const NO_KEYS: &str = "no keys are stored";
+const NO_LIMITS: &str = "each gateway counts rates for itself, in fixed windows";
+const NO_SESSIONS: &str = "sessions live as long as the request";
+const NO_BUNDLES: &str = "plugin bundles are not fetched; an API that names one is refused";
+const NO_SCRIPTS: &str = "scripts do not run in the gateway; hooks run in plugin servers";
+const NO_DASHBOARD: &str = "there is no connection to a dashboard";
+const NO_ANALYTICS: &str = "no analytics records are written";
+const NO_TRACES: &str = "no spans or metrics are exported";
+const NO_TLS: &str = "the gateway listens without TLS";
+const NO_PATH_RULES: &str = "there are no rules per path; an API that has some is refused";
+const NO_UPTIME_TESTS: &str = "upstreams are not tested";
+const NO_EVENTS: &str = "no events are sent";
+const NO_VAULTS: &str = "values are taken from the environment and from secrets only";
+const NO_OTHER_AUTH: &str = "custom plugin auth is the only method of auth";
+const NO_REDIS: &str = "nothing is stored on Redis";
+const NO_RELOAD: &str = "definitions are read at start only";
+const NO_LOG_SERVICES: &str = "logs go to the standard streams only";
+const NO_OAS: &str = "OpenAPI definitions are not read";
+
+pub(super) static KEYS: &[Key] = &[
+    // The listener.
+    honoured("listen_address", Text),
+    honoured("listen_port", Int),
+    honoured("hostname", Text),
+    honoured("close_connections", Bool),
+    honoured("http_server_options.max_request_body_size", Int),
+    honoured("http_server_options.read_timeout", Int),
+    honoured("http_server_options.enable_strict_routes", Bool),
+    honoured("http_server_options.skip_url_cleaning", Bool),
+    refused(
+        "http_server_options.use_ssl",
+        Bool,
+        "TLS on the listener is not supported in this version: set it to false and end TLS in front of the gateway",
+    ),
+    unsupported(
+        "http_server_options.write_timeout",
+        Int,
+        "writing an answer may take any time",
+    ),
+    unsupported(
+        "http_server_options.enable_websockets",
+        Bool,
+        "connections are not upgraded",
+    ),
+    unsupported(
+        "http_server_options.enable_http2",
+        Bool,
+        "clients are served over HTTP/1.1",
+    ),
+    unsupported(
+        "http_server_options.flush_interval",
+        Int,
+        "answers are flushed as they come",
+    ),
+    unsupported(
+        "http_server_options.skip_target_path_escaping",
+        Bool,
+        "paths go upstream escaped",
+    ),
+    unsupported(
+        "http_server_options.xff_depth",
+        Int,
+        "no decision depends on the client's address",
+    ),
+    unsupported(
+        "http_server_options.max_response_body_size",
+        Int,
+        "bodies of answers are not transformed",
+    ),
+    unsupported(
+        "http_server_options.enable_path_prefix_matching",
+        Bool,
+        NO_PATH_RULES,
+    ),
+    unsupported(
+        "http_server_options.enable_path_suffix_matching",
+        Bool,
+        NO_PATH_RULES,
+    ),
+    unsupported("http_server_options.certificates", Json, NO_TLS),
+    unsupported("http_server_options.ssl_certificates", List, NO_TLS),
+    unsupported("http_server_options.server_name", Text, NO_TLS),
+    unsupported("http_server_options.min_version", Int, NO_TLS),
+    unsupported("http_server_options.max_version", Int, NO_TLS),
+    unsupported("http_server_options.ssl_ciphers", List, NO_TLS).named("HTTPSERVEROPTIONS_CIPHERS"),
+    unsupported("http_server_options.ssl_insecure_skip_verify", Bool, NO_TLS),
+    unsupported(
+        "http_server_options.skip_client_ca_announcement",
+        Bool,
+        NO_TLS,
+    ),
+    unsupported("ports_whitelist", Json, "APIs have no ports of their own").named("PORTWHITELIST"),
+    unsupported(
+        "disable_ports_whitelist",
+        Bool,
+        "APIs have no ports of their own",
+    )
+    .named("DISABLEPORTWHITELIST"),
+    refused(
+        "management_node",
+        Bool,
+        "a node that proxies nothing is not supported in this version: set it to false",
+    ),
+    // APIs and what they are served with.
+    honoured("app_path", Text),
+    honoured("template_path", Text),
+    honoured("enable_custom_domains", Bool),
+    honoured("hide_generator_header", Bool),
+    honoured("ignore_canonical_mime_header_key", Bool),
+    honoured("health_check_endpoint_name", Text),
+    honoured("readiness_check_endpoint_name", Text),
+    honoured("rate_limit_response_headers", Text),
+    honoured("secrets", Map),
+    unsupported("ignore_endpoint_case", Bool, NO_PATH_RULES),
+    unsupported(
+        "version_header",
+        Text,
+        "APIs have no versions; an API that has some is refused",
+    ),
+    unsupported(
+        "override_messages",
+        Json,
+        "errors have their usual texts and codes",
+    ),
+    unsupported(
+        "error_overrides",
+        Json,
+        "errors have their usual texts and codes",
+    ),
+    unsupported("event_handlers", Json, NO_EVENTS),
+    unsupported("oas_config", Section, NO_OAS).named("OAS"),
+    unsupported("streaming", Section, "streaming APIs are not served"),
+    // The upstream.
+    honoured("proxy_default_timeout", Float),
+    honoured("max_idle_connections_per_host", Int).named("MAXIDLECONNSPERHOST"),
+    honoured("proxy_close_connections", Bool),
+    honoured("proxy_ssl_min_version", Int),
+    unsupported(
+        "max_idle_connections",
+        Int,
+        "idle connections are limited per host only",
+    )
+    .named("MAXIDLECONNS"),
+    unsupported(
+        "max_conn_time",
+        Int,
+        "connections to upstreams are not renewed by age",
+    ),
+    unsupported(
+        "proxy_enable_http2",
+        Bool,
+        "upstreams are called over HTTP/1.1",
+    ),
+    unsupported(
+        "proxy_ssl_insecure_skip_verify",
+        Bool,
+        "certificates of upstreams are verified",
+    ),
+    unsupported(
+        "proxy_ssl_max_version",
+        Int,
+        "TLS to upstreams is 1.2 or 1.3",
+    ),
+    unsupported(
+        "proxy_ssl_ciphers",
+        List,
+        "the cipher suites are those of rustls",
+    )
+    .named("PROXYSSLCIPHERSUITES"),
+    unsupported(
+        "proxy_ssl_disable_renegotiation",
+        Bool,
+        "TLS is never renegotiated",
+    ),
+    refused(
+        "ssl_force_common_name_check",
+        Bool,
+        "common names are not checked in this version: set it to false; names are matched against the certificate's alternative names",
+    ),
+    refused(
+        "security.pinned_public_keys",
+        Map,
+        "public keys of upstreams are not pinned in this version: remove the key",
+    ),
+    unsupported(
+        "security",
+        Section,
+        "certificates are neither stored nor presented",
+    ),
+    unsupported("service_discovery", Section, "targets are not discovered"),
+    unsupported(
+        "dns_cache",
+        Section,
+        "names are looked up for each new connection",
+    ),
+    unsupported(
+        "external_services",
+        Section,
+        "no external services are called",
+    ),
+    unsupported("uptime_tests", Section, NO_UPTIME_TESTS),
+    // Plugin servers.
+    honoured("coprocess_options.enable_coprocess", Bool),
+    honoured("coprocess_options.coprocess_grpc_server", Text),
+    honoured("coprocess_options.grpc_recv_max_size", Int),
+    honoured("coprocess_options.grpc_send_max_size", Int),
+    honoured("coprocess_options.grpc_authority", Text),
+    honoured("coprocess_options.grpc_round_robin_load_balancing", Bool),
+    honoured("coprocess_options.plugin_servers", Json),
+    unsupported("coprocess_options.python_path_prefix", Text, NO_SCRIPTS),
+    unsupported("coprocess_options.python_version", Text, NO_SCRIPTS),
+    unsupported("middleware_path", Text, NO_SCRIPTS),
+    unsupported("tyk_js_path", Text, NO_SCRIPTS),
+    unsupported("enable_jsvm", Bool, NO_SCRIPTS),
+    unsupported("jsvm_timeout", Int, NO_SCRIPTS),
+    unsupported("disable_virtual_path_blobs", Bool, NO_SCRIPTS),
+    unsupported("enable_bundle_downloader", Bool, NO_BUNDLES),
+    unsupported("bundle_base_url", Text, NO_BUNDLES),
+    unsupported("bundle_insecure_skip_verify", Bool, NO_BUNDLES),
+    unsupported("skip_verify_existing_plugin_bundle", Bool, NO_BUNDLES),
+    unsupported("public_key_path", Text, NO_BUNDLES),
+    // The process.
+    honoured("log_level", Text),
+    honoured("log_format", Text),
+    honoured("pid_file_location", Text),
+    honoured("graceful_shutdown_timeout_duration", Int),
+    honoured("graceful_shutdown_delay_seconds", Int),
+    unsupported("access_logs", Section, "requests are not logged one by one"),
+    unsupported("track_404_logs", Bool, "requests are not logged one by one"),
+    unsupported("enable_key_logging", Bool, "keys are never logged"),
+    unsupported("reload_interval", Int, NO_RELOAD),
+    unsupported("suppress_redis_signal_reload", Bool, NO_RELOAD),
+    unsupported("resource_sync", Section, NO_RELOAD),
+    unsupported("health_check", Section, "no health values are sampled"),
+    unsupported("liveness_check", Section, "there is nothing to probe"),
+    unsupported("enable_http_profiler", Bool, "there is no profiler").named("HTTPPROFILE"),
+    unsupported(
+        "disable_regexp_cache",
+        Bool,
+        "regular expressions are compiled once",
+    ),
+    unsupported(
+        "regexp_cache_expire",
+        Int,
+        "regular expressions are compiled once",
+    ),
+    unsupported("cloud", Bool, "the gateway runs on its own"),
+    // The control API and the cluster.
+    unsupported("secret", Text, NO_CONTROL_API),
+    unsupported("node_secret", Text, "nodes send each other no messages"),
+    unsupported("control_api_port", Int, NO_CONTROL_API),
+    unsupported("control_api_hostname", Text, NO_CONTROL_API),
+    unsupported("enable_config_inspection", Bool, NO_CONTROL_API),
+    unsupported(
+        "allow_insecure_configs",
+        Bool,
+        "nodes send each other no messages",
+    ),
+    unsupported("allow_remote_config", Bool, NO_DASHBOARD),
+    refused(
+        "use_db_app_configs",
+        Bool,
+        "definitions cannot come from a dashboard: set it to false and name their folder in app_path",
+    ),
+    unsupported("db_app_conf_options", Section, NO_DASHBOARD),
+    unsupported("disable_dashboard_zeroconf", Bool, NO_DASHBOARD),
+    refused(
+        "slave_options.use_rpc",
+        Bool,
+        "definitions cannot come over RPC: set it to false and name their folder in app_path",
+    ),
+    unsupported("slave_options", Section, NO_DASHBOARD),
+    unsupported("auth_override", Section, NO_DASHBOARD),
+    // The store.
+    honoured("storage.type", Text),
+    honoured("storage.path", Text),
+    unsupported("storage", Section, NO_REDIS),
+    unsupported("enable_separate_cache_store", Bool, NO_REDIS).named("ENABLESEPERATECACHESTORE"),
+    unsupported("cache_storage", Section, NO_REDIS),
+    unsupported("enable_separate_analytics_store", Bool, NO_REDIS)
+        .named("ENABLESEPERATEANALYTICSSTORE"),
+    unsupported("analytics_storage", Section, NO_REDIS),
+    unsupported("kv", Section, NO_VAULTS),
+    unsupported("consul", Section, NO_VAULTS),
+    unsupported("vault", Section, NO_VAULTS),
+    unsupported("file", Section, NO_VAULTS),
+    unsupported("stores", Section, NO_VAULTS),
+    // Keys, sessions, policies, limits.
+    unsupported(
+        "policies",
+        Section,
+        "policies are not read; no session is changed by one",
+    ),
+    unsupported(
+        "allow_unsafe_policy_ids",
+        Bool,
+        "policies are not read; no session is changed by one",
+    ),
+    unsupported("hash_keys", Bool, NO_KEYS),
+    unsupported("hash_key_function", Text, NO_KEYS),
+    unsupported("hash_key_function_fallback", List, NO_KEYS),
+    unsupported("enable_hashed_keys_listing", Bool, NO_KEYS),
+    unsupported("disable_key_actions_by_username", Bool, NO_KEYS),
+    unsupported("min_token_length", Int, NO_KEYS),
+    unsupported("allow_master_keys", Bool, NO_KEYS),
+    unsupported("basic_auth_hash_key_function", Text, NO_OTHER_AUTH),
+    unsupported("jwt_ssl_insecure_skip_verify", Bool, NO_OTHER_AUTH),
+    unsupported("jwks", Section, NO_OTHER_AUTH),
+    unsupported("oauth_refresh_token_expire", Int, NO_OTHER_AUTH).named("OAUTHREFRESHEXPIRE"),
+    unsupported("oauth_token_expire", Int, NO_OTHER_AUTH),
+    unsupported("oauth_token_expired_retain_period", Int, NO_OTHER_AUTH),
+    unsupported("oauth_redirect_uri_separator", Text, NO_OTHER_AUTH),
+    unsupported("oauth_error_status_code", Int, NO_OTHER_AUTH),
+    unsupported("force_global_session_lifetime", Bool, NO_SESSIONS),
+    unsupported("global_session_lifetime", Int, NO_SESSIONS),
+    unsupported(
+        "session_lifetime_respects_key_expiration",
+        Bool,
+        NO_SESSIONS,
+    ),
+    unsupported("local_session_cache", Section, NO_SESSIONS),
+    refused(
+        "enforce_org_quotas",
+        Bool,
+        "limits of organisations are not supported in this version: set it to false",
+    ),
+    unsupported("enforce_org_data_age", Bool, NO_ANALYTICS),
+    unsupported("enforce_org_data_detail_logging", Bool, NO_ANALYTICS),
+    unsupported("experimental_process_org_off_thread", Bool, NO_LIMITS),
+    unsupported("enable_redis_rolling_limiter", Bool, NO_LIMITS),
+    unsupported("enable_sentinel_rate_limiter", Bool, NO_LIMITS),
+    unsupported("enable_fixed_window_rate_limiter", Bool, NO_LIMITS),
+    unsupported("enable_rate_limit_smoothing", Bool, NO_LIMITS),
+    unsupported("enable_non_transactional_rate_limiter", Bool, NO_LIMITS),
+    unsupported("drl_threshold", Float, NO_LIMITS),
+    unsupported("drl_notification_frequency", Int, NO_LIMITS),
+    unsupported("drl_enable_sentinel_rate_limiter", Bool, NO_LIMITS),
+    unsupported("monitor", Section, NO_EVENTS),
+    // What is told to others.
+    unsupported("enable_analytics", Bool, NO_ANALYTICS),
+    unsupported("analytics_config", Section, NO_ANALYTICS),
+    unsupported("opentelemetry", Section, NO_TRACES),
+    unsupported("tracing", Section, NO_TRACES).named("TRACER"),
+    unsupported("newrelic", Section, NO_TRACES),
+    unsupported("statsd_connection_string", Text, NO_TRACES),
+    unsupported("statsd_prefix", Text, NO_TRACES),
+    unsupported("use_redis_log", Bool, NO_LOG_SERVICES),
+    unsupported("use_sentry", Bool, NO_LOG_SERVICES),
+    unsupported("sentry_code", Text, NO_LOG_SERVICES),
+    unsupported("sentry_log_level", Text, NO_LOG_SERVICES),
+    unsupported("use_syslog", Bool, NO_LOG_SERVICES),
+    unsupported("syslog_transport", Text, NO_LOG_SERVICES),
+    unsupported("syslog_network_addr", Text, NO_LOG_SERVICES),
+    unsupported("use_graylog", Bool, NO_LOG_SERVICES),
+    unsupported("graylog_network_addr", Text, NO_LOG_SERVICES),
+    unsupported("use_logstash", Bool, NO_LOG_SERVICES),
+    unsupported("logstash_transport", Text, NO_LOG_SERVICES),
+    unsupported("logstash_network_addr", Text, NO_LOG_SERVICES),
+];
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_follow_gos_field_names() {
+        let variable = |path| covering(path).unwrap().variable();
+        assert_eq!(variable("listen_port"), "LISTENPORT");
+        assert_eq!(
+            variable("coprocess_options.coprocess_grpc_server"),
+            "COPROCESSOPTIONS_COPROCESSGRPCSERVER"
+        );
+        assert_eq!(
+            variable("http_server_options.use_ssl"),
+            "HTTPSERVEROPTIONS_USESSL"
+        );
+        assert_eq!(
+            variable("max_idle_connections_per_host"),
+            "MAXIDLECONNSPERHOST"
+        );
+    }
+
+    #[test]
+    fn no_key_and_no_variable_stands_twice() {
+        for taken in [|key: &Key| key.path.to_owned(), |key: &Key| key.variable()] {
+            let mut all: Vec<_> = KEYS.iter().map(taken).collect();
+            all.sort();
+            let before = all.len();
+            all.dedup();
+            assert_eq!(all.len(), before);
+        }
+    }
+
+    #[test]
+    fn a_section_covers_what_no_key_of_its_own_does() {
+        assert_eq!(covering("storage.type").unwrap().path, "storage.type");
+        assert_eq!(covering("storage.host").unwrap().path, "storage");
+        assert_eq!(covering("secrets.any").unwrap().path, "secrets");
+        assert!(covering("storagex").is_none());
+    }
+}

@@ -1,0 +1,253 @@
+//! From values as written to values that can be used; the first that cannot stops the start.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+use tracing::level_filters::LevelFilter;
+
+use super::written::{HttpServerOptions, Storage, Written};
+use super::{
+    Config, ConfigError, HttpServer, Log, LogFormat, Origins, Problem, RateLimitHeaders, Upstream,
+    plugin_servers,
+};
+use crate::json::short;
+
+/// Makes the configuration, and names what is no use in it but not fatal.
+pub(super) fn validate(
+    mut written: Written,
+    port: Option<u16>,
+    origins: &Origins<'_>,
+) -> Result<(Config, Vec<Problem>), ConfigError> {
+    let check = Check { origins };
+    check.storage(&written.storage)?;
+    check.tls(written.proxy_ssl_min_version)?;
+    let (coprocess, mut problems) =
+        plugin_servers::coprocess(std::mem::take(&mut written.coprocess_options), origins)?;
+    let rate_limit_headers = check.rate_limit_headers(&written, &mut problems);
+    let config = Config {
+        listen: check.listen(&written, port)?,
+        app_path: check.app_path(&written.app_path)?,
+        health_check_name: name(&written.health_check_endpoint_name, "hello"),
+        readiness_name: name(&written.readiness_check_endpoint_name, "ready"),
+        hide_generator_header: written.hide_generator_header,
+        close_connections: written.close_connections,
+        canonical_headers: !written.ignore_canonical_mime_header_key,
+        custom_domains: written.enable_custom_domains,
+        http: check.http(&written.http_server_options)?,
+        upstream: check.upstream(&written)?,
+        coprocess,
+        grace: check.seconds(
+            "graceful_shutdown_timeout_duration",
+            written.graceful_shutdown_timeout_duration,
+            30,
+        )?,
+        shutdown_delay: check.seconds(
+            "graceful_shutdown_delay_seconds",
+            written.graceful_shutdown_delay_seconds,
+            0,
+        )?,
+        rate_limit_headers,
+        log: check.log(&written)?,
+        hostname: given(written.hostname),
+        template_path: given(written.template_path).map(PathBuf::from),
+        secrets: written.secrets,
+        pid_file: given(written.pid_file_location).map(PathBuf::from),
+    };
+    Ok((config, problems))
+}
+
+/// An empty text is an absent one.
+pub(super) fn given(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn name(written: &str, otherwise: &str) -> String {
+    match written.trim_matches('/') {
+        "" => otherwise.to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+struct Check<'a> {
+    origins: &'a Origins<'a>,
+}
+
+impl Check<'_> {
+    fn refuse<T>(
+        &self,
+        path: &str,
+        value: impl Into<Value>,
+        remedy: &str,
+    ) -> Result<T, ConfigError> {
+        Err(self
+            .origins
+            .unusable(path, short(&value.into()), remedy.to_owned()))
+    }
+
+    fn storage(&self, storage: &Storage) -> Result<(), ConfigError> {
+        match storage.kind.as_str() {
+            "" | "embedded" => Ok(()),
+            "redis" => self.refuse(
+                "storage.type",
+                "redis",
+                "a store on Redis is not supported in this version: set it to \"embedded\"; keyless APIs and custom plugin auth need no store",
+            ),
+            other => self.refuse("storage.type", other, "there is no such store: set it to \"embedded\""),
+        }
+    }
+
+    fn tls(&self, minimum: i64) -> Result<(), ConfigError> {
+        const TLS_1_2: i64 = 771;
+        if minimum > TLS_1_2 {
+            return self.refuse(
+                "proxy_ssl_min_version",
+                minimum,
+                "only the minimum TLS 1.2 is supported in this version: set it to 771 or remove it",
+            );
+        }
+        Ok(())
+    }
+
+    fn listen(&self, written: &Written, port: Option<u16>) -> Result<SocketAddr, ConfigError> {
+        let port = match port.map_or_else(|| u16::try_from(written.listen_port), Ok) {
+            Ok(port) => port,
+            Err(_) => {
+                return self.refuse(
+                    "listen_port",
+                    written.listen_port,
+                    "write a port from 0 to 65535; 0 lets the system choose",
+                );
+            }
+        };
+        let address = written.listen_address.trim();
+        let ip = match address.trim_start_matches('[').trim_end_matches(']') {
+            "" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            literal => match literal.parse() {
+                Ok(ip) => ip,
+                Err(_) => return self.refuse(
+                    "listen_address",
+                    address,
+                    "write an IP address of this machine, localhost, or nothing for all addresses",
+                ),
+            },
+        };
+        Ok(SocketAddr::new(ip, port))
+    }
+
+    fn app_path(&self, written: &str) -> Result<PathBuf, ConfigError> {
+        if written.is_empty() {
+            return self.refuse(
+                "app_path",
+                written,
+                "name the folder that holds the API definitions",
+            );
+        }
+        Ok(PathBuf::from(written))
+    }
+
+    fn http(&self, written: &HttpServerOptions) -> Result<HttpServer, ConfigError> {
+        Ok(HttpServer {
+            max_request_body_size: u64::try_from(written.max_request_body_size)
+                .ok()
+                .filter(|size| *size > 0),
+            read_timeout: self.seconds(
+                "http_server_options.read_timeout",
+                written.read_timeout,
+                120,
+            )?,
+            strict_routes: written.enable_strict_routes,
+            skip_url_cleaning: written.skip_url_cleaning,
+        })
+    }
+
+    fn upstream(&self, written: &Written) -> Result<Upstream, ConfigError> {
+        const PER_HOST: &str = "max_idle_connections_per_host";
+        let timeout = match Duration::try_from_secs_f64(written.proxy_default_timeout) {
+            Ok(Duration::ZERO) => Duration::from_secs(30),
+            Ok(timeout) => timeout,
+            Err(_) => {
+                return self.refuse(
+                    "proxy_default_timeout",
+                    written.proxy_default_timeout,
+                    "write a number of seconds; 0 means 30",
+                );
+            }
+        };
+        let max_idle_per_host = match usize::try_from(written.max_idle_connections_per_host) {
+            Ok(limit) => Some(limit).filter(|limit| *limit > 0),
+            Err(_) => {
+                return self.refuse(
+                    PER_HOST,
+                    written.max_idle_connections_per_host,
+                    "write 0 or more",
+                );
+            }
+        };
+        let close_connections = written.proxy_close_connections;
+        Ok(Upstream {
+            timeout,
+            max_idle_per_host,
+            close_connections,
+        })
+    }
+
+    fn seconds(&self, path: &str, written: i64, otherwise: u64) -> Result<Duration, ConfigError> {
+        match u64::try_from(written) {
+            Ok(0) => Ok(Duration::from_secs(otherwise)),
+            Ok(seconds) => Ok(Duration::from_secs(seconds)),
+            Err(_) => self.refuse(path, written, "write a number of seconds from 0"),
+        }
+    }
+
+    /// Any other word means quotas, as in the original, but that deserves a line in the log.
+    fn rate_limit_headers(
+        &self,
+        written: &Written,
+        problems: &mut Vec<Problem>,
+    ) -> RateLimitHeaders {
+        match written.rate_limit_response_headers.as_str() {
+            "rate_limits" => RateLimitHeaders::RateLimits,
+            "" | "quotas" => RateLimitHeaders::Quotas,
+            other => {
+                problems.push(self.origins.problem(
+                    "rate_limit_response_headers",
+                    short(&other.into()),
+                    "taken as \"quotas\": write \"quotas\" or \"rate_limits\"".to_owned(),
+                ));
+                RateLimitHeaders::Quotas
+            }
+        }
+    }
+
+    fn log(&self, written: &Written) -> Result<Log, ConfigError> {
+        let level = match written.log_level.to_ascii_lowercase().as_str() {
+            "" | "info" => LevelFilter::INFO,
+            "debug" => LevelFilter::DEBUG,
+            "warn" | "warning" => LevelFilter::WARN,
+            "error" => LevelFilter::ERROR,
+            _ => {
+                return self.refuse(
+                    "log_level",
+                    written.log_level.as_str(),
+                    "write debug, info, warn or error",
+                );
+            }
+        };
+        let format = match written.log_format.to_ascii_lowercase().as_str() {
+            "" | "default" | "standard" => LogFormat::Auto,
+            "text" => LogFormat::Text,
+            "json" => LogFormat::Json,
+            _ => {
+                return self.refuse(
+                    "log_format",
+                    written.log_format.as_str(),
+                    "write default, text or json",
+                );
+            }
+        };
+        Ok(Log { level, format })
+    }
+}

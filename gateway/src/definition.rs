@@ -1,0 +1,263 @@
+//! API definitions as written (classic JSON), and the refusal of what this gateway cannot do.
+//!
+//! A definition that asks for a step that is not built is not served at all: without the
+//! step it would let through what its owner wanted stopped.
+
+mod checks;
+mod error;
+mod listen_path;
+mod rules;
+mod version;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+pub use self::error::{DefinitionError, Refusal};
+use crate::json;
+
+/// An API definition as written; an absent key is its type's zero value.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Definition {
+    /// The id in a dashboard's database.
+    pub id: String,
+    /// The API's id.
+    pub api_id: String,
+    /// The organisation that the API belongs to.
+    pub org_id: String,
+    /// The name for people.
+    pub name: String,
+    /// The short name.
+    pub slug: String,
+    /// Whether the API is reached from other APIs only.
+    pub internal: bool,
+    /// The protocol of the listener.
+    pub protocol: String,
+    /// Whether anybody may call.
+    pub use_keyless: bool,
+    /// Whether a plugin decides who may call.
+    pub custom_plugin_auth_enabled: bool,
+    /// The older word for the same.
+    pub enable_coprocess_auth: bool,
+    /// The word for the same with plugins in Go.
+    pub use_go_plugin_auth: bool,
+    /// Which method of auth makes the session.
+    pub base_identity_provided_by: String,
+    /// The host name that the API answers to.
+    pub domain: String,
+    /// Whether that name does not count.
+    pub domain_disabled: bool,
+    /// When the API ends.
+    pub expiration: String,
+    /// Where each method of auth finds what it checks.
+    pub auth_configs: BTreeMap<String, AuthConfig>,
+    /// How an older gateway would look up keys.
+    pub auth_provider: Provider,
+    /// What every hook is told.
+    pub config_data: Option<Map<String, Value>>,
+    /// Whether hooks are not told.
+    pub config_data_disabled: bool,
+    /// The hooks.
+    pub custom_middleware: CustomMiddleware,
+    /// The archive that holds the hooks instead.
+    pub custom_middleware_bundle: String,
+    /// Whether that archive does not count.
+    pub custom_middleware_bundle_disabled: bool,
+    /// The way in and the way out.
+    pub proxy: Proxy,
+    /// The versions.
+    pub version_data: VersionData,
+    /// The limit on all callers together.
+    pub global_rate_limit: GlobalRateLimit,
+    /// Whether rates are not limited.
+    pub disable_rate_limit: bool,
+    /// Whether there are no quotas.
+    pub disable_quota: bool,
+    /// The only client addresses let in.
+    pub allowed_ips: Vec<String>,
+    /// The client addresses kept out.
+    pub blacklisted_ips: Vec<String>,
+    /// Whether the first list counts for certain.
+    pub enable_ip_whitelisting: bool,
+    /// Whether the second list counts for certain.
+    pub enable_ip_blacklisting: bool,
+    /// Whether a list without such certainty does not count.
+    pub ip_access_control_disabled: bool,
+}
+
+/// The hooks of an API.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CustomMiddleware {
+    /// What runs them.
+    pub driver: String,
+    /// Before anything that knows the caller.
+    pub pre: Vec<Hook>,
+    /// The one that decides who is calling.
+    pub auth_check: Hook,
+    /// Once the caller is known.
+    pub post_key_auth: Vec<Hook>,
+    /// Before the upstream.
+    pub post: Vec<Hook>,
+    /// After the upstream.
+    pub response: Vec<Hook>,
+    /// How the auth hook is spared calls.
+    pub id_extractor: IdExtractor,
+}
+
+/// One configured call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Hook {
+    /// What the plugin server knows it by.
+    pub name: String,
+    /// Whether it is left out.
+    pub disabled: bool,
+    /// Whether the body travels as bytes only.
+    pub raw_body_only: bool,
+    /// The file of a plugin that runs elsewhere.
+    pub path: String,
+    /// The plugin server to call; the one named `default` if empty.
+    pub server: String,
+}
+
+/// How a session id is read from a request.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct IdExtractor {
+    /// Whether it is left out.
+    pub disabled: bool,
+    /// Where to look.
+    pub extract_from: String,
+    /// By which rule.
+    pub extract_with: String,
+}
+
+/// Where a method of auth finds what it checks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct AuthConfig {
+    /// The scheme's name.
+    pub name: String,
+    /// The header; `Authorization` if empty.
+    pub auth_header_name: String,
+    /// Whether no header is read.
+    pub disable_header: bool,
+    /// Whether a query parameter is read.
+    pub use_param: bool,
+    /// The query parameter; named like the header if empty.
+    pub param_name: String,
+    /// Whether a cookie is read.
+    pub use_cookie: bool,
+    /// The cookie; named like the header if empty.
+    pub cookie_name: String,
+}
+
+/// A source of keys.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Provider {
+    /// What kind it is.
+    pub storage_engine: String,
+}
+
+/// The way in and the way out.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Proxy {
+    /// The path that leads to the API, as written: `Definition::listen_path` makes it usable.
+    pub listen_path: String,
+    /// The upstream.
+    pub target_url: String,
+    /// Whether the upstream does not see the listen path.
+    pub strip_listen_path: bool,
+    /// Whether an empty rest leaves the upstream's path as it is.
+    pub disable_strip_slash: bool,
+    /// Whether the upstream sees the client's `Host`.
+    pub preserve_host_header: bool,
+    /// Whether requests are spread over `target_list`.
+    pub enable_load_balancing: bool,
+    /// The upstreams to spread over.
+    pub target_list: Vec<String>,
+}
+
+/// The versions of an API.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct VersionData {
+    /// Whether there is one for all.
+    pub not_versioned: bool,
+    /// The one for requests that name none.
+    pub default_version: String,
+    /// The versions by name.
+    pub versions: BTreeMap<String, VersionInfo>,
+}
+
+/// One version of an API; its rules are checked, none is kept.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct VersionInfo {
+    /// The name, once more.
+    pub name: String,
+    /// When the version ends.
+    pub expires: String,
+    /// Whether `extended_paths` counts, and not `paths`.
+    pub use_extended_paths: bool,
+}
+
+/// The limit on all callers together.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct GlobalRateLimit {
+    /// How many requests.
+    pub rate: f64,
+    /// In how many seconds.
+    pub per: f64,
+    /// Whether there is no limit.
+    pub disabled: bool,
+}
+
+/// A definition that can be served.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The definition.
+    pub definition: Definition,
+    /// Known keys that are set and have no effect: for one warning.
+    pub ignored: Vec<&'static str>,
+}
+
+impl Definition {
+    /// Reads a definition, and refuses it unless all it asks for can be done.
+    pub fn parse(text: &str) -> Result<Parsed, DefinitionError> {
+        let (definition, document) = json::read::<Self>(text)?;
+        let findings = checks::check(&definition, &document);
+        if !findings.refusals.is_empty() {
+            return Err(DefinitionError::Unsupported(findings.refusals));
+        }
+        Ok(Parsed {
+            definition,
+            ignored: findings.ignored,
+        })
+    }
+
+    /// Whether a plugin decides who may call: never on a keyless API.
+    pub fn custom_auth(&self) -> bool {
+        let asked = self.custom_plugin_auth_enabled
+            || self.enable_coprocess_auth
+            || self.use_go_plugin_auth;
+        asked && !self.use_keyless
+    }
+
+    /// The listen path as requests are matched against it.
+    pub fn listen_path(&self) -> Result<String, Refusal> {
+        listen_path::normalise(&self.proxy.listen_path).map_err(|reason| Refusal {
+            path: "proxy.listen_path".to_owned(),
+            reason,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! Everything that a definition asks for in vain, all at once.
+
+use serde_json::Value;
+
+use super::{Definition, Hook, IdExtractor, Refusal, rules, version};
+use crate::json::{join, short};
+
+/// What a check of a definition brings up.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) refusals: Vec<Refusal>,
+    pub(super) ignored: Vec<&'static str>,
+}
+
+impl Findings {
+    fn refuse(&mut self, path: impl Into<String>, reason: impl Into<String>) {
+        self.refusals.push(Refusal {
+            path: path.into(),
+            reason: reason.into(),
+        });
+    }
+
+    fn apply(&mut self, rules: &[rules::Rule], document: &Value) {
+        self.refusals
+            .extend(rules.iter().flat_map(|rule| rule.broken_in(document, "")));
+    }
+}
+
+/// Checks a definition and the document that it was read from.
+pub(super) fn check(definition: &Definition, document: &Value) -> Findings {
+    let mut findings = Findings {
+        ignored: rules::ignored_in(document),
+        ..Findings::default()
+    };
+    if let Err(refusal) = definition.listen_path() {
+        findings.refusals.push(refusal);
+    }
+    check_target(definition, &mut findings);
+    check_references("", document, &mut findings);
+    if !definition.use_keyless {
+        findings.apply(rules::PROTECTED, document);
+        check_auth(definition, &mut findings);
+    }
+    findings.apply(rules::EVERYONE, document);
+    check_ip_lists(definition, &mut findings);
+    check_limits(definition, &mut findings);
+    check_native_plugins(&definition.custom_middleware.response, &mut findings);
+    version::check(definition, document, &mut findings);
+    findings
+}
+
+fn check_target(definition: &Definition, findings: &mut Findings) {
+    let target = &definition.proxy.target_url;
+    let (scheme, rest) = target.split_once("://").unwrap_or(("", target));
+    let known = ["http", "https", "ws", "wss"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known));
+    if !known || rest.is_empty() || rest.starts_with(['/', '?', '#']) {
+        findings.refuse(
+            "proxy.target_url",
+            format!("{target:?} is not an upstream that can be called: write http://HOST:PORT/ or https://HOST:PORT/"),
+        );
+    }
+    if definition.proxy.enable_load_balancing && !definition.proxy.target_list.is_empty() {
+        findings.refuse(
+            "proxy.enable_load_balancing",
+            "load balancing is not supported in this version: set it to false; proxy.target_url is called then",
+        );
+    }
+    let protocol = &definition.protocol;
+    if !matches!(protocol.as_str(), "" | "http") {
+        findings.refuse(
+            "protocol",
+            format!(
+                "{protocol:?} is not supported in this version: set it to \"http\" or remove it"
+            ),
+        );
+    }
+}
+
+/// Values of stores that we have no access to would be taken for the values themselves.
+fn check_references(path: &str, value: &Value, findings: &mut Findings) {
+    const STORES: [&str; 5] = ["consul://", "vault://", "file://", "kv://", "$kv{"];
+    match value {
+        Value::Object(members) => {
+            for (key, value) in members {
+                check_references(&join(path, key), value, findings);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                check_references(&format!("{path}[{index}]"), item, findings);
+            }
+        }
+        Value::String(text) if STORES.iter().any(|store| text.contains(store)) => findings.refuse(
+            path,
+            format!(
+                "{}: this store is not supported in this version: use env://NAME or secrets://KEY",
+                short(value)
+            ),
+        ),
+        _ => {}
+    }
+}
+
+fn check_auth(definition: &Definition, findings: &mut Findings) {
+    if definition.custom_auth() {
+        return check_custom_auth(definition, findings);
+    }
+    if findings
+        .refusals
+        .iter()
+        .all(|refusal| !is_auth_switch(&refusal.path))
+    {
+        findings.refuse(
+            "use_keyless",
+            "no method of auth is on, so auth tokens would decide, and they are not supported in this version: set it to true to let everybody in, or set custom_plugin_auth_enabled and name an auth_check hook",
+        );
+    }
+}
+
+fn is_auth_switch(path: &str) -> bool {
+    path.starts_with("use_") || path.starts_with("enable_") || path == "external_oauth.enabled"
+}
+
+fn check_custom_auth(definition: &Definition, findings: &mut Findings) {
+    const NOBODY: &str = "custom auth without a hook lets nobody in";
+    let hook = &definition.custom_middleware.auth_check;
+    if hook.disabled {
+        findings.refuse(
+            "custom_middleware.auth_check.disabled",
+            format!("{NOBODY}: set it to false"),
+        );
+    }
+    if hook.name.is_empty() {
+        findings.refuse(
+            "custom_middleware.auth_check.name",
+            format!("{NOBODY}: name the hook to call"),
+        );
+    }
+    let IdExtractor {
+        disabled,
+        extract_with,
+        ..
+    } = &definition.custom_middleware.id_extractor;
+    if !disabled && matches!(extract_with.as_str(), "value" | "regex" | "xpath") {
+        findings.refuse(
+            "custom_middleware.id_extractor.extract_with",
+            "id extractors are not supported in this version: set custom_middleware.id_extractor.disabled; the hook is then called for every request",
+        );
+    }
+    let identity = &definition.base_identity_provided_by;
+    if !matches!(identity.as_str(), "" | "custom_auth") {
+        findings.refuse(
+            "base_identity_provided_by",
+            format!("{identity:?} is not supported in this version, so nobody would have a session: set it to \"custom_auth\" or remove it"),
+        );
+    }
+    let engine = &definition.auth_provider.storage_engine;
+    if matches!(engine.as_str(), "ldap" | "rpc") {
+        findings.refuse(
+            "auth_provider.storage_engine",
+            format!("{engine:?} is not supported in this version: remove it"),
+        );
+    }
+}
+
+fn check_ip_lists(definition: &Definition, findings: &mut Findings) {
+    let lists = [
+        (
+            "allowed_ips",
+            &definition.allowed_ips,
+            definition.enable_ip_whitelisting,
+        ),
+        (
+            "blacklisted_ips",
+            &definition.blacklisted_ips,
+            definition.enable_ip_blacklisting,
+        ),
+    ];
+    for (path, list, enabled) in lists {
+        let off = definition.ip_access_control_disabled && !enabled;
+        if !list.is_empty() && !off {
+            findings.refuse(
+                path,
+                "lists of client addresses are not supported in this version: empty it, or set ip_access_control_disabled and leave its enable_ip switch off",
+            );
+        }
+    }
+}
+
+fn check_limits(definition: &Definition, findings: &mut Findings) {
+    let limit = &definition.global_rate_limit;
+    let on = limit.rate > 0.0 && limit.per > 0.0 && !limit.disabled;
+    if on && !definition.disable_rate_limit {
+        findings.refuse(
+            "global_rate_limit.rate",
+            format!("{}: rate limits of APIs are not supported in this version: set global_rate_limit.disabled", limit.rate),
+        );
+    }
+    if !matches!(definition.expiration.as_str(), "" | "-1") {
+        findings.refuse(
+            "expiration",
+            format!(
+                "{:?}: APIs do not expire in this version: remove it",
+                definition.expiration
+            ),
+        );
+    }
+}
+
+fn check_native_plugins(hooks: &[Hook], findings: &mut Findings) {
+    for (index, hook) in hooks.iter().enumerate() {
+        if !hook.disabled && hook.path.ends_with(".so") {
+            findings.refuse(
+                format!("custom_middleware.response[{index}].path"),
+                format!("{:?}: plugins in Go do not run in this gateway: remove the hook or serve it from a plugin server", hook.path),
+            );
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What a definition may ask for that is not built: by JSON path, set or not set.
+
+use serde_json::Value;
+
+use super::Refusal;
+use crate::json::{find, is_set, is_set_at};
+
+/// A value that must not be set.
+pub(super) struct Rule {
+    path: &'static str,
+    /// A switch that takes the value out of force.
+    unless: Option<&'static str>,
+    reason: &'static str,
+}
+
+impl Rule {
+    const fn unless(mut self, switch: &'static str) -> Self {
+        self.unless = Some(switch);
+        self
+    }
+
+    /// Everything in a document that breaks the rule, below a path.
+    pub(super) fn broken_in(&self, document: &Value, below: &str) -> Vec<Refusal> {
+        if self
+            .unless
+            .is_some_and(|switch| is_set_at(document, switch))
+        {
+            return Vec::new();
+        }
+        find(document, self.path)
+            .into_iter()
+            .filter(|found| is_set(found.value))
+            .map(|found| Refusal {
+                path: format!("{below}{}", found.path),
+                reason: self.reason.to_owned(),
+            })
+            .collect()
+    }
+}
+
+const fn rule(path: &'static str, reason: &'static str) -> Rule {
+    Rule {
+        path,
+        unless: None,
+        reason,
+    }
+}
+
+const AUTH: &str = "this method of auth is not supported in this version: set it to false and use custom_plugin_auth_enabled with an auth_check hook";
+const TLS: &str =
+    "TLS to the upstream cannot be configured per API in this version: remove the setting";
+const CERTIFICATES: &str =
+    "certificates of APIs are not supported in this version: remove the setting";
+const CORS: &str = "CORS is not supported in this version: set it to false, and answer for the origins in the upstream or in a hook";
+const HEADERS: &str =
+    "header changes are not supported in this version: remove them, or make them in a hook";
+const SIZE: &str = "size limits of APIs are not supported in this version: remove it, or set http_server_options.max_request_body_size in tyk.conf";
+const OURS: &str = "this setting of hooks is not supported in this version: remove it";
+
+/// For every API.
+pub(super) static EVERYONE: &[Rule] = &[
+    rule("use_mutual_tls_auth", "client certificates are not supported in this version: set it to false"),
+    rule("CORS.enable", CORS),
+    rule("CORS.options_passthrough", CORS),
+    rule("definition.enabled", "versions are not supported in this version: set it to false and give each version a definition of its own"),
+    rule("strip_auth_data", "credentials are not stripped in this version: set it to false, and delete the header in a Post hook"),
+    rule("enable_batch_request_support", "batch requests are not supported in this version: set it to false"),
+    rule("response_processors", "response processors are not supported in this version: remove them; response hooks need none"),
+    rule("custom_middleware_bundle", "plugin bundles are not supported in this version: write the hooks into custom_middleware, or set custom_middleware_bundle_disabled")
+        .unless("custom_middleware_bundle_disabled"),
+    rule("custom_middleware.*.timeout_ms", OURS),
+    rule("custom_middleware.*.*.timeout_ms", OURS),
+    rule("custom_middleware.*.on_failure", OURS),
+    rule("custom_middleware.*.*.on_failure", OURS),
+    rule("proxy.service_discovery.use_discovery_service", "service discovery is not supported in this version: set it to false and name the upstream in proxy.target_url"),
+    rule("proxy.check_host_against_uptime_tests", "uptime tests are not supported in this version: set it to false"),
+    rule("proxy.transport.ssl_insecure_skip_verify", TLS),
+    rule("proxy.transport.ssl_ciphers", TLS),
+    rule("proxy.transport.ssl_min_version", TLS),
+    rule("proxy.transport.ssl_max_version", TLS),
+    rule("proxy.transport.ssl_force_common_name_check", TLS),
+    rule("proxy.transport.proxy_url", "a proxy towards the upstream is not supported in this version: remove it"),
+    rule("upstream_certificates", TLS).unless("upstream_certificates_disabled"),
+    rule("pinned_public_keys", TLS).unless("certificate_pinning_disabled"),
+    rule("upstream_auth.enabled", "credentials for the upstream are not supported in this version: set it to false, or add the header in a Post hook"),
+    rule("request_signing.is_enabled", "request signing is not supported in this version: set it to false, or sign in a Post hook"),
+    rule("certificates", CERTIFICATES),
+    rule("listen_port", "ports of APIs are not supported in this version: remove it; the API is served on the gateway's port"),
+    rule("is_oas", "OpenAPI documents are not supported in this version, and this one may hold rules: set it to false if the classic definition says it all"),
+    rule("graphql.enabled", "GraphQL is not supported: set it to false"),
+];
+
+/// For APIs with auth.
+pub(super) static PROTECTED: &[Rule] = &[
+    rule("use_standard_auth", AUTH),
+    rule("use_basic_auth", AUTH),
+    rule("enable_jwt", AUTH),
+    rule("enable_signature_checking", AUTH),
+    rule("use_oauth2", AUTH),
+    rule("use_openid", AUTH),
+    rule("external_oauth.enabled", AUTH),
+    rule(
+        "auth_configs.*.use_certificate",
+        "client certificates are not supported in this version: set it to false",
+    ),
+    rule(
+        "auth_configs.*.validate_signature",
+        "signatures of requests are not checked in this version: set it to false, or check them in the auth_check hook",
+    ),
+];
+
+/// For the version in force.
+pub(super) static VERSION: &[Rule] = &[
+    rule("global_headers", HEADERS).unless("global_headers_disabled"),
+    rule("global_headers_remove", HEADERS).unless("global_headers_disabled"),
+    rule("global_response_headers", HEADERS).unless("global_response_headers_disabled"),
+    rule("global_response_headers_remove", HEADERS).unless("global_response_headers_disabled"),
+    rule("global_size_limit", SIZE).unless("global_size_limit_disabled"),
+    rule("global_enforce_timeout", "timeouts of APIs are not supported in this version: remove it, or set proxy_default_timeout in tyk.conf")
+        .unless("global_enforce_timeout_disabled"),
+    rule("override_target", "the target of a version is not supported in this version: remove it and write it to proxy.target_url"),
+];
+
+/// Known keys that change nothing about who gets in or what the upstream sees.
+pub(super) static IGNORED: &[(&str, Option<&str>)] = &[
+    ("cache_options.enable_cache", None),
+    ("event_handlers.events", None),
+    ("error_overrides", Some("error_overrides_disabled")),
+    ("enable_context_vars", None),
+    ("uptime_tests.check_list", None),
+    ("tags", Some("tags_disabled")),
+    ("tag_headers", None),
+    ("enable_detailed_recording", None),
+    ("expire_analytics_after", None),
+    ("detailed_tracing", None),
+    ("analytics_plugin.enable", None),
+    (
+        "custom_middleware.traffic_logs.name",
+        Some("custom_middleware.traffic_logs.disabled"),
+    ),
+    ("session_lifetime", None),
+    ("session_lifetime_respects_key_expiration", None),
+    ("dont_set_quota_on_create", None),
+    ("notifications.oauth_on_keychange_url", None),
+];
+
+/// The ignored keys that are set.
+pub(super) fn ignored_in(document: &Value) -> Vec<&'static str> {
+    IGNORED
+        .iter()
+        .filter(|(path, _)| is_set_at(document, path))
+        .filter(|(_, switch)| !switch.is_some_and(|switch| is_set_at(document, switch)))
+        .map(|(path, _)| *path)
+        .collect()
+}

@@ -1,0 +1,139 @@
+//! One table: what went wrong, and what the client is told about it.
+
+mod page;
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, StatusCode};
+use thiserror::Error;
+
+pub use page::{Pages, TemplateError};
+
+use crate::dispatch::DispatchError;
+use crate::exchange::{ReadError, Reply};
+use crate::hook::{EditError, HookType, ObjectError};
+use crate::session::Denied;
+use crate::upstream::UpstreamError;
+
+/// Why a chain ended before its last step.
+#[derive(Debug)]
+pub enum Stop {
+    /// A plugin answers in the upstream's place; the reply goes out as it is.
+    Answer(Reply),
+    /// A plugin refuses; the gateway writes the error document.
+    Refusal(Refusal),
+    /// Something failed.
+    Failure(Failure),
+}
+
+/// A plugin's refusal.
+#[derive(Debug)]
+pub struct Refusal {
+    /// From 400 to 999.
+    pub status: StatusCode,
+    /// What the error document says.
+    pub text: String,
+    /// Headers beside the document's own.
+    pub headers: HeaderMap,
+}
+
+/// What can go wrong with a request.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// A hook call had no usable answer.
+    #[error("hook {name:?} ({kind}): {cause}")]
+    Hook {
+        /// The hook's name.
+        name: String,
+        /// Where it stands.
+        kind: HookType,
+        /// What happened.
+        #[source]
+        cause: HookFailure,
+    },
+    /// The hook's driver or plugin server is not there.
+    #[error("hook {name:?} ({kind}) cannot be called: {reason}")]
+    NoDriver {
+        /// The hook's name.
+        name: String,
+        /// Where it stands.
+        kind: HookType,
+        /// What is missing, and what to do.
+        reason: String,
+    },
+    /// The auth hook gave no session, no token, or policies that do not exist.
+    #[error("the auth hook let nobody in: {0}")]
+    NoSession(&'static str),
+    /// No auth step left a session.
+    #[error("no auth step left a session")]
+    SessionMissing,
+    /// The session does not let the caller in.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The body is longer than the configured limit.
+    #[error("the request body is longer than http_server_options.max_request_body_size")]
+    BodyTooLarge,
+    /// The proxy could not get an answer.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+/// Why a hook call had no usable answer.
+#[derive(Debug, Error)]
+pub enum HookFailure {
+    /// The request's or reply's body could not be read.
+    #[error(transparent)]
+    Body(#[from] ReadError),
+    /// The object cannot be made.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// The call failed.
+    #[error(transparent)]
+    Dispatch(#[from] DispatchError),
+    /// The returned object lacks a part that must be there.
+    #[error("the plugin returned an object without {0}; return the object that came")]
+    Malformed(&'static str),
+    /// The returned object cannot be applied.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+}
+
+impl Failure {
+    /// What the client is told; the rest goes to the log.
+    pub fn answer(&self) -> (StatusCode, Cow<'static, str>) {
+        let (status, text) = match self {
+            Self::Hook { kind: HookType::CustomKeyCheck, cause: HookFailure::Dispatch(_) | HookFailure::Malformed(_) | HookFailure::Object(_), .. } => {
+                (StatusCode::FORBIDDEN, "Key not authorised")
+            }
+            Self::Hook { .. } | Self::NoDriver { kind: HookType::Response, .. } => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "Middleware error")
+            }
+            Self::NoDriver { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+            Self::NoSession(_) => (StatusCode::FORBIDDEN, "Forbidden"),
+            Self::SessionMissing => (
+                StatusCode::BAD_REQUEST,
+                "Session state is missing or unset! Please make sure that auth headers are properly applied",
+            ),
+            Self::Denied(Denied::Inactive) => (StatusCode::FORBIDDEN, "Key is inactive, please renew"),
+            Self::Denied(Denied::Expired) => (StatusCode::UNAUTHORIZED, "Key has expired, please renew"),
+            Self::Denied(Denied::Api) => (StatusCode::FORBIDDEN, "Access to this API has been disallowed"),
+            Self::Denied(Denied::Path) => (StatusCode::FORBIDDEN, "Access to this resource has been disallowed"),
+            Self::Denied(Denied::Rate) => (StatusCode::TOO_MANY_REQUESTS, "Rate Limit Exceeded"),
+            Self::Denied(Denied::Quota) => (StatusCode::FORBIDDEN, "Quota exceeded"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
+            Self::Upstream(error) => error.answer(),
+        };
+        (status, Cow::Borrowed(text))
+    }
+
+    /// Whether an operator should hear of it, rather than only the client.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::Hook { .. } | Self::NoDriver { .. } | Self::Denied(Denied::Quota) | Self::Upstream(_))
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}

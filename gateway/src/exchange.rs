@@ -1,0 +1,34 @@
+//! One request in flight: head, body, session and what is noted on its way.
+
+mod body;
+mod gunzip;
+mod head;
+mod notes;
+pub mod query;
+mod target;
+
+use std::net::SocketAddr;
+
+pub use body::{Body, ReadError};
+pub use head::{Head, HeadError, Unsendable, canonical};
+pub use notes::{HookNote, Notes, Outcome};
+pub use target::{Target, TargetError};
+
+use crate::session::Session;
+
+/// A request on its way through the chain.
+pub struct Exchange {
+    /// Everything before the body.
+    pub head: Head,
+    /// The body, read or still on the wire.
+    pub body: Body,
+    /// Who the caller is, once an auth step has said so.
+    pub session: Option<Session>,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// What the access log will tell.
+    pub notes: Notes,
+}
+
+/// What the client gets.
+pub type Reply = http::Response<Body>;

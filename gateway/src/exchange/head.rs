@@ -1,0 +1,128 @@
+//! Everything of a request before its body.
+
+use http::header::{CACHE_CONTROL, HOST, PRAGMA, TRAILER, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request};
+use thiserror::Error;
+
+use super::target::{Target, TargetError};
+
+/// The head as the chain sees and edits it.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The method, as the client wrote it or a hook replaced it.
+    pub method: Method,
+    /// The current target; hooks may point it elsewhere.
+    pub target: Target,
+    /// The headers without `Host` and without framing.
+    pub headers: HeaderMap,
+    /// The host asked for; edits of a `Host` header never change it.
+    pub host: Option<HeaderValue>,
+    /// The target as the client sent it.
+    pub uri: Uri,
+    /// What hooks wrote that HTTP cannot carry.
+    pub unsendable: Unsendable,
+}
+
+/// A method or headers that no HTTP message can carry: later hooks see them, the proxy refuses them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unsendable {
+    /// A method that is no token.
+    pub method: Option<String>,
+    /// Headers with an illegal name or value, in the order they were set.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Unsendable {
+    /// Whether the request can still be sent.
+    pub fn is_empty(&self) -> bool {
+        self.method.is_none() && self.headers.is_empty()
+    }
+}
+
+/// Why a head is refused before any API sees it.
+#[derive(Debug, Error)]
+pub enum HeadError {
+    /// The target cannot be read.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+}
+
+impl Head {
+    /// Takes what the HTTP codec parsed; framing headers are left behind.
+    pub fn new(parts: request::Parts) -> Result<Self, HeadError> {
+        let request::Parts { method, uri, mut headers, .. } = parts;
+        let target = Target::from_uri(&uri)?;
+        let host = headers.remove(HOST);
+        let host = uri.authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok()).or(host);
+        headers.remove(TRANSFER_ENCODING);
+        headers.remove(TRAILER);
+        honour_pragma(&mut headers);
+        Ok(Self { method, target, headers, host, uri, unsendable: Unsendable::default() })
+    }
+
+    /// The method as hooks see it.
+    pub fn method_text(&self) -> &str {
+        self.unsendable.method.as_deref().unwrap_or(self.method.as_str())
+    }
+
+    /// The host without its port, for routing.
+    pub fn host_name(&self) -> &str {
+        let host = self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+        match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+            _ => host,
+        }
+    }
+
+}
+
+/// An old client's `Pragma: no-cache` means `Cache-Control: no-cache`, for hooks and upstream alike.
+fn honour_pragma(headers: &mut HeaderMap) {
+    if headers.get(PRAGMA).is_some_and(|pragma| pragma == "no-cache") && !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
+}
+
+/// A header name in canonical MIME form: `x-api-key` becomes `X-Api-Key`.
+pub fn canonical(name: &HeaderName) -> String {
+    let mut upper = true;
+    let spell = |c: char| {
+        let spelled = if upper { c.to_ascii_uppercase() } else { c };
+        upper = c == '-';
+        spelled
+    };
+    name.as_str().chars().map(spell).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn head(request: request::Builder) -> Head {
+        Head::new(request.body(()).unwrap().into_parts().0).unwrap()
+    }
+
+    #[test]
+    fn names_are_spelled_as_mime_has_them() {
+        for (name, spelled) in [("x-foo", "X-Foo"), ("etag", "Etag"), ("x_under_score", "X_under_score")] {
+            assert_eq!(canonical(&HeaderName::from_static(name)), spelled);
+        }
+    }
+
+    #[test]
+    fn the_host_of_an_absolute_target_wins_and_its_port_does_not_route() {
+        let absolute = head(http::Request::get("http://abs.test:81/x").header("host", "other.test"));
+        assert_eq!((absolute.host.as_ref().unwrap().as_bytes(), absolute.host_name()), (&b"abs.test:81"[..], "abs.test"));
+        let plain = head(http::Request::get("/x").header("host", "[::1]:8080"));
+        assert_eq!(plain.host_name(), "[::1]");
+    }
+
+    #[test]
+    fn pragma_becomes_cache_control_unless_there_is_one() {
+        let old = head(http::Request::get("/").header("pragma", "no-cache"));
+        assert_eq!(old.headers[CACHE_CONTROL], "no-cache");
+        let both = head(http::Request::get("/").header("pragma", "no-cache").header("cache-control", "max-age=1"));
+        assert_eq!(both.headers[CACHE_CONTROL], "max-age=1");
+    }
+}

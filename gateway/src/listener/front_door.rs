@@ -1,0 +1,160 @@
+//! From a request's head to the client's answer: limits, routing, the API's chain, one line of log.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::header::{CONNECTION, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::Gateway;
+use crate::api::Api;
+use crate::control;
+use crate::error::{Failure, Refusal, Stop};
+use crate::exchange::{Body, Exchange, Head, HeadError, Notes, ReadError, Reply};
+use crate::sockets::Sockets;
+use crate::telemetry::Access;
+
+/// Answers one request.
+pub(super) async fn answer(
+    gateway: &Gateway,
+    sockets: &Sockets,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Reply {
+    let notes = Notes::start();
+    let (parts, incoming) = request.into_parts();
+    let mut reply = match admit(gateway, Head::new(parts), Body::Stream(incoming)).await {
+        Ok((head, body)) => route(gateway, sockets, Exchange { head, body, session: None, peer, notes }).await,
+        Err(reply) => reply,
+    };
+    if gateway.config.close_connections {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    reply
+}
+
+/// Refuses what no API should see: a target that is none, a body that is too long.
+async fn admit(gateway: &Gateway, head: Result<Head, HeadError>, mut body: Body) -> Result<(Head, Body), Reply> {
+    let head = head.map_err(|error| {
+        tracing::debug!(%error, "a request's head is malformed");
+        text(StatusCode::BAD_REQUEST, "400 Bad Request")
+    })?;
+    if let Some(limit) = gateway.config.http.max_request_body_size {
+        match body.size_hint().exact() {
+            Some(length) if length > limit => return Err(too_large()),
+            Some(_) => {}
+            None => match body.read(Some(limit)).await {
+                Ok(_) => {}
+                Err(ReadError::TooLarge) => return Err(too_large()),
+                Err(ReadError::Broken(_)) => return Err(text(StatusCode::BAD_REQUEST, "400 Bad Request")),
+            },
+        }
+    }
+    Ok((head, body))
+}
+
+async fn route(gateway: &Gateway, sockets: &Sockets, exchange: Exchange) -> Reply {
+    let path = exchange.head.target.decoded_path();
+    if let Some(clean) = unclean(&path).filter(|_| !gateway.config.http.skip_url_cleaning) {
+        return moved(&exchange.head.target.with_decoded_path(&clean));
+    }
+    if let Some(reply) = control::answer(gateway, &exchange.head.method, &path) {
+        return reply;
+    }
+    let registry = gateway.registry.load();
+    let Some(api) = registry.find(exchange.head.host_name(), &path).map(Arc::clone) else {
+        return not_found();
+    };
+    drop((path, registry));
+    serve(gateway, sockets, &api, exchange).await
+}
+
+async fn serve(gateway: &Gateway, sockets: &Sockets, api: &Api, exchange: Exchange) -> Reply {
+    let mut access = Access::new(&api.id, exchange);
+    let reply = match api.chain.run(&mut access.exchange, sockets).await {
+        Ok(reply) | Err(Stop::Answer(reply)) => reply,
+        Err(Stop::Refusal(Refusal { status, text, headers })) => {
+            gateway.pages.page(status, &text, &access.exchange.head.headers, headers)
+        }
+        Err(Stop::Failure(failure)) => {
+            report(api, &failure);
+            let (status, text) = failure.answer();
+            gateway.pages.page(status, &text, &access.exchange.head.headers, HeaderMap::new())
+        }
+    };
+    access.answered(reply.status());
+    reply
+}
+
+fn report(api: &Api, failure: &Failure) {
+    let api_id = &*api.id;
+    if failure.is_fault() {
+        tracing::error!(api_id, error = %failure, "request failed");
+    } else {
+        tracing::debug!(api_id, reason = %failure, "request refused");
+    }
+}
+
+/// The path that an unclean one should have been: rooted, without empty, `.` and `..` segments.
+fn unclean(path: &str) -> Option<String> {
+    let suspicious = !path.starts_with('/') || path.contains("//") || path.contains("/.");
+    if !suspicious || path == "*" {
+        return None;
+    }
+    let mut kept = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(kept.pop()),
+            other => kept.push(other),
+        }
+    }
+    let slash = if path.ends_with('/') && !kept.is_empty() { "/" } else { "" };
+    let clean = format!("/{}{slash}", kept.join("/"));
+    (clean != path).then_some(clean)
+}
+
+fn moved(to: &crate::exchange::Target) -> Reply {
+    let mut reply = Reply::new(Body::empty());
+    *reply.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    if let Ok(location) = HeaderValue::from_str(to.as_str()) {
+        reply.headers_mut().insert(LOCATION, location);
+    }
+    reply
+}
+
+fn not_found() -> Reply {
+    text(StatusCode::NOT_FOUND, "Not Found")
+}
+
+fn too_large() -> Reply {
+    let mut reply = text(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large\n");
+    reply.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
+}
+
+fn text(status: StatusCode, text: &'static str) -> Reply {
+    let mut reply = Reply::new(Body::whole(text));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unclean_paths_are_cleaned_and_clean_ones_left() {
+        for (path, clean) in
+            [("/a//b", "/a/b"), ("/a/./b/", "/a/b/"), ("/a/../b", "/b"), ("/..", "/"), ("//", "/"), ("", "/"), ("/a/.", "/a")]
+        {
+            assert_eq!(unclean(path).as_deref(), Some(clean), "{path}");
+        }
+        for path in ["/", "/a/b/", "/.well-known/x", "/a..b", "*"] {
+            assert_eq!(unclean(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A worker: one thread, one current-thread runtime, its own sockets.
+
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::{io, time::Duration};
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use thiserror::Error;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+
+use super::{Gateway, front_door};
+use crate::dispatch::GrpcDispatcher;
+use crate::sockets::Sockets;
+use crate::upstream::{Client, TlsError, tls};
+
+type Accepted = (TcpStream, SocketAddr);
+
+/// The handle of a worker's thread.
+pub(super) struct Worker {
+    accepted: UnboundedSender<Accepted>,
+    thread: JoinHandle<()>,
+}
+
+/// Why a worker cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The system gave no thread or no event queue.
+    #[error("a worker cannot start: {0}")]
+    Thread(#[from] io::Error),
+    /// The system's certificate roots cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl Worker {
+    pub(super) fn start(at: usize, gateway: Arc<Gateway>) -> Result<Self, StartError> {
+        let (accepted, queue) = mpsc::unbounded_channel();
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let config = &gateway.config;
+        let upstream = Client::new(&config.upstream, config.canonical_headers, tls()?);
+        let sockets = Sockets { dispatcher: Box::new(GrpcDispatcher::new(&config.coprocess)), upstream };
+        let work = move || run(&runtime, queue, &gateway, &Arc::new(sockets));
+        let thread = thread::Builder::new().name(format!("worker-{at}")).spawn(work)?;
+        Ok(Self { accepted, thread })
+    }
+
+    /// Hands a connection over.
+    pub(super) fn take(&self, socket: TcpStream, peer: SocketAddr) {
+        if self.accepted.send((socket, peer)).is_err() {
+            tracing::error!(%peer, "a worker is gone, the connection is dropped");
+        }
+    }
+
+    /// No more connections; the thread ends when those it has are done.
+    pub(super) fn stop(self) -> JoinHandle<()> {
+        self.thread
+    }
+}
+
+fn run(runtime: &Runtime, mut queue: UnboundedReceiver<Accepted>, gateway: &Arc<Gateway>, sockets: &Arc<Sockets>) {
+    runtime.block_on(async {
+        let graceful = GracefulShutdown::new();
+        while let Some((socket, peer)) = queue.recv().await {
+            match tokio::net::TcpStream::from_std(socket) {
+                Ok(socket) => drop(tokio::spawn(connection(socket, peer, Arc::clone(gateway), Arc::clone(sockets), graceful.watcher()))),
+                Err(error) => tracing::warn!(%error, %peer, "a connection could not be taken over"),
+            }
+        }
+        finish(graceful, gateway.config.grace).await;
+    });
+}
+
+async fn finish(graceful: GracefulShutdown, grace: Duration) {
+    let open = graceful.count();
+    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!(open, grace_seconds = grace.as_secs(), "the grace period ended before all requests did");
+    }
+}
+
+async fn connection(
+    socket: tokio::net::TcpStream,
+    peer: SocketAddr,
+    gateway: Arc<Gateway>,
+    sockets: Arc<Sockets>,
+    watcher: Watcher,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(gateway.config.http.read_timeout)
+        .title_case_headers(gateway.config.canonical_headers);
+    let service = service_fn(|request| {
+        let (gateway, sockets) = (&gateway, &sockets);
+        async move { Ok::<_, Infallible>(front_door::answer(gateway, sockets, request, peer).await) }
+    });
+    if let Err(error) = watcher.watch(http.serve_connection(TokioIo::new(socket), service)).await {
+        tracing::debug!(%error, %peer, "a client's connection ended early");
+    }
+}

@@ -1,0 +1,12 @@
+//! What a worker owns to reach the world: connections are never shared between workers.
+
+use crate::dispatch::Dispatcher;
+use crate::upstream::Client;
+
+/// The dispatcher and the upstream client of one worker.
+pub struct Sockets {
+    /// Calls plugins.
+    pub dispatcher: Box<dyn Dispatcher>,
+    /// Calls upstreams.
+    pub upstream: Client,
+}

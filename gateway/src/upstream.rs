@@ -1,0 +1,159 @@
+//! Sends a request to the API's target and brings the reply.
+
+mod client;
+mod headers;
+mod path;
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use thiserror::Error;
+
+pub use client::{Client, ClientError, TlsError, tls};
+pub use headers::{is_hop_by_hop, strip_hop_by_hop};
+
+use crate::definition::Proxy;
+use crate::exchange::{Body, Exchange, Reply, Target};
+use crate::pattern::ListenPath;
+use headers::Outgoing;
+
+/// Where an API's requests go.
+#[derive(Debug)]
+pub struct Upstream {
+    scheme: Scheme,
+    authority: Authority,
+    host: HeaderValue,
+    target: Target,
+    listen_path: Option<ListenPath>,
+    keep_slash: bool,
+    preserve_host: bool,
+}
+
+/// Why there is no reply.
+#[derive(Debug, Error)]
+pub enum UpstreamError {
+    /// A hook wrote a method, header or target that HTTP cannot carry.
+    #[error("the request cannot be sent: {0}")]
+    Unsendable(String),
+    /// A hook sent the request to another API, which this version cannot do.
+    #[error("a plugin redirected the request to {0:?}; tyk:// targets are not supported yet")]
+    Loop(String),
+    /// No answer in time.
+    #[error("{0} sent no response head within proxy_default_timeout")]
+    Timeout(Authority),
+    /// The host has no address.
+    #[error("the host of {authority} cannot be looked up: {reason}")]
+    Lookup {
+        /// The target's host and port.
+        authority: Authority,
+        /// What the resolver said.
+        reason: String,
+    },
+    /// No connection, or it broke.
+    #[error("{authority} did not answer: {reason}")]
+    Broken {
+        /// The target's host and port.
+        authority: Authority,
+        /// What happened.
+        reason: String,
+    },
+    /// The client's body broke off.
+    #[error("the client's body could not be read: {0}")]
+    Body(String),
+}
+
+impl UpstreamError {
+    /// What the client is told.
+    pub fn answer(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "Upstream service reached hard timeout."),
+            Self::Lookup { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed"),
+            Self::Loop(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Failed to perform internal redirect"),
+            Self::Body(_) => (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem with reading Body of the Request."),
+            Self::Unsendable(_) | Self::Broken { .. } => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem proxying the request")
+            }
+        }
+    }
+}
+
+impl Upstream {
+    /// Reads the `proxy` part of a definition; the reason if its target cannot be used.
+    pub fn compile(proxy: &Proxy, listen_path: &ListenPath) -> Result<Self, String> {
+        let target = Target::parse(&proxy.target_url).map_err(|error| error.to_string())?;
+        let (scheme, authority) = target.origin().ok_or("it has no scheme and host, as in http://host/path")?;
+        let scheme = match scheme {
+            "http" | "ws" => Scheme::HTTP,
+            "https" | "wss" => Scheme::HTTPS,
+            other => return Err(format!("scheme {other} is not supported; use http or https")),
+        };
+        let authority = Authority::try_from(authority).map_err(|error| format!("host {authority:?}: {error}"))?;
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
+        let listen_path = proxy.strip_listen_path.then(|| listen_path.clone());
+        let (keep_slash, preserve_host) = (proxy.disable_strip_slash, proxy.preserve_host_header);
+        Ok(Self { scheme, authority, host, target, listen_path, keep_slash, preserve_host })
+    }
+
+    /// Sends the exchange upstream. Leaves in it the target and headers that a response hook sees.
+    pub async fn forward(&self, exchange: &mut Exchange, client: &Client) -> Result<Reply, UpstreamError> {
+        if !exchange.head.unsendable.is_empty() {
+            return Err(UpstreamError::Unsendable(format!("{:?}", exchange.head.unsendable)));
+        }
+        let uri = self.retarget(exchange)?;
+        strip_hop_by_hop(&mut exchange.head.headers);
+        let body = exchange.body.take();
+        let started = Instant::now();
+        let reply = self.send(exchange, client, uri, body).await;
+        exchange.notes.upstream = Some(started.elapsed());
+        reply
+    }
+
+    /// A request without a body that a kept connection swallowed is sent once more, as nothing was lost.
+    async fn send(&self, exchange: &Exchange, client: &Client, uri: Uri, body: Body) -> Result<Reply, UpstreamError> {
+        let head = &exchange.head;
+        let repeatable = head.method.is_safe() && http_body::Body::is_end_stream(&body);
+        let (request, asked_gzip) = self.request(exchange, uri, body);
+        let again = repeatable.then(|| request.uri().clone());
+        let reply = match (client.send(request).await, again) {
+            (Err(error), Some(uri)) if error.swallowed() => client.send(self.request(exchange, uri, Body::empty()).0).await,
+            (first, _) => first,
+        };
+        let reply = reply.map_err(|error| error.about(&self.authority))?;
+        Ok(headers::incoming(reply, asked_gzip && head.method != Method::HEAD))
+    }
+
+    fn request(&self, exchange: &Exchange, uri: Uri, body: Body) -> (Request<Body>, bool) {
+        let head = &exchange.head;
+        let host = head.host.as_ref().filter(|_| self.preserve_host).unwrap_or(&self.host);
+        let outgoing = Outgoing::new(head, host, exchange.peer.ip(), &body);
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = outgoing.headers;
+        (request, outgoing.asks_gzip)
+    }
+
+    /// Points the exchange's target at the upstream.
+    fn retarget(&self, exchange: &mut Exchange) -> Result<Uri, UpstreamError> {
+        let target = &exchange.head.target;
+        if target.origin().is_some_and(|(scheme, _)| scheme == "tyk") {
+            return Err(UpstreamError::Loop(target.as_str().to_owned()));
+        }
+        let path = match &self.listen_path {
+            Some(listen_path) => listen_path.strip(target),
+            None => Cow::Borrowed(target.path()),
+        };
+        let path = path::join(self.target.path(), &path, self.keep_slash);
+        let query = path::queries(self.target.query(), target.query());
+        let target = Target::upstream(self.scheme.as_str(), self.authority.as_str(), &path, query.as_deref());
+        let unsendable = |error: http::Error| UpstreamError::Unsendable(format!("{}: {error}", target.as_str()));
+        let resource = target.resource();
+        let resource = PathAndQuery::try_from(&*resource).map_err(|error| unsendable(error.into()))?;
+        let uri = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(resource);
+        let uri = uri.build().map_err(unsendable)?;
+        exchange.head.target = target;
+        Ok(uri)
+    }
+}

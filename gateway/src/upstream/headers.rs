@@ -1,0 +1,173 @@
+//! The headers that a proxy adds and takes away.
+
+use std::net::IpAddr;
+
+use http::header::{
+    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use crate::exchange::{Body, Head, Reply};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("Outrigger/", env!("CARGO_PKG_VERSION")));
+
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    PROXY_CONNECTION,
+    KEEP_ALIVE,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Whether a header belongs to one connection and not to the message.
+pub fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
+}
+
+/// Removes hop-by-hop headers and those that `Connection` names; `TE: trailers` stays.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers.get_all(CONNECTION).iter().flat_map(names).collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        if headers.contains_key(name) && !(name == TE && headers.get(TE).is_some_and(|te| te == "trailers")) {
+            headers.remove(name);
+        }
+    }
+}
+
+fn names(value: &HeaderValue) -> impl Iterator<Item = HeaderName> {
+    value.to_str().unwrap_or_default().split(',').filter_map(|name| HeaderName::try_from(name.trim()).ok())
+}
+
+/// The headers for the upstream.
+pub(super) struct Outgoing {
+    pub(super) headers: HeaderMap,
+    /// Whether it was us who asked for gzip, so that the client must not see it.
+    pub(super) asks_gzip: bool,
+}
+
+impl Outgoing {
+    pub(super) fn new(head: &Head, host: &HeaderValue, peer: IpAddr, body: &Body) -> Self {
+        let mut headers = head.headers.clone();
+        headers.insert(HOST, host.clone());
+        frame(&mut headers, &head.method, body);
+        forwarded_for(&mut headers, peer);
+        if !headers.contains_key(USER_AGENT) {
+            headers.insert(USER_AGENT, OUR_NAME);
+        }
+        let asks_gzip =
+            !headers.contains_key(ACCEPT_ENCODING) && !headers.contains_key(RANGE) && head.method != Method::HEAD;
+        if asks_gzip {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        Self { headers, asks_gzip }
+    }
+}
+
+/// The codec writes the length of a body; methods that expect one are told when there is none.
+fn frame(headers: &mut HeaderMap, method: &Method, body: &Body) {
+    headers.remove(CONTENT_LENGTH);
+    if body.is_end_stream() && matches!(method.as_str(), "POST" | "PUT" | "PATCH") {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+/// Earlier values in one line, the peer's address behind them.
+fn forwarded_for(headers: &mut HeaderMap, peer: IpAddr) {
+    let mut line = Vec::with_capacity(40);
+    for earlier in headers.get_all(FORWARDED_FOR) {
+        line.extend_from_slice(earlier.as_bytes());
+        line.extend_from_slice(b", ");
+    }
+    line.extend_from_slice(peer.to_canonical().to_string().as_bytes());
+    if let Ok(line) = HeaderValue::from_maybe_shared(bytes::Bytes::from(line)) {
+        headers.insert(FORWARDED_FOR, line);
+    }
+}
+
+/// The upstream's reply as hooks see it: without framing, and unpacked if it was us who asked for gzip.
+pub(super) fn incoming(response: Response<Incoming>, asked_gzip: bool) -> Reply {
+    let (mut parts, incoming) = response.into_parts();
+    parts.headers.remove(TRANSFER_ENCODING);
+    let body = if asked_gzip && is_gzip(&parts.headers) {
+        parts.headers.remove(CONTENT_ENCODING);
+        parts.headers.remove(CONTENT_LENGTH);
+        Body::gunzip(incoming)
+    } else {
+        Body::Stream(incoming)
+    };
+    Reply::from_parts(parts, body)
+}
+
+fn is_gzip(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut out = HeaderMap::new();
+        for (name, value) in pairs {
+            out.append(*name, HeaderValue::from_static(value));
+        }
+        out
+    }
+
+    fn outgoing(method: &str, headers: &[(&'static str, &'static str)], body: Body) -> HeaderMap {
+        let (mut parts, ()) = Request::builder().method(method).uri("/").body(()).unwrap().into_parts();
+        parts.headers = map(headers);
+        Outgoing::new(&Head::new(parts).unwrap(), &HeaderValue::from_static("up"), [10, 0, 0, 1].into(), &body).headers
+    }
+
+    #[test]
+    fn connection_takes_what_it_names_with_it() {
+        let mut headers = map(&[("connection", "X-Drop, close"), ("x-drop", "1"), ("keep-alive", "5"), ("x-stay", "1")]);
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers, map(&[("x-stay", "1")]));
+    }
+
+    #[test]
+    fn only_te_trailers_is_passed_on() {
+        let left = |te: &'static str| {
+            let mut headers = map(&[("te", te)]);
+            strip_hop_by_hop(&mut headers);
+            headers.len()
+        };
+        assert_eq!((left("trailers"), left("gzip")), (1, 0));
+    }
+
+    #[test]
+    fn the_proxy_adds_what_the_client_left_out() {
+        let headers = outgoing("GET", &[("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2")], Body::empty());
+        assert_eq!(headers["x-forwarded-for"], "1.1.1.1, 2.2.2.2, 10.0.0.1");
+        assert_eq!((&headers["host"], &headers["accept-encoding"]), (&"up".parse().unwrap(), &"gzip".parse().unwrap()));
+        assert!(headers["user-agent"].to_str().unwrap().starts_with("Outrigger/"));
+        let asked = outgoing("GET", &[("accept-encoding", "br"), ("user-agent", "")], Body::empty());
+        assert_eq!((&asked["accept-encoding"], &asked["user-agent"]), (&"br".parse().unwrap(), &"".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_empty_body_is_announced_only_where_one_is_expected() {
+        let length = |method| outgoing(method, &[("content-length", "7")], Body::empty()).get(CONTENT_LENGTH).cloned();
+        assert_eq!((length("GET"), length("POST")), (None, Some(HeaderValue::from_static("0"))));
+    }
+}
