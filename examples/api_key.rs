@@ -34,9 +34,7 @@ impl Plugin for ApiKey {
         let Some((key, owner)) = key(request).and_then(|key| config.keys.get_key_value(key)) else {
             return request.reject(401, "a valid API key is needed");
         };
-        let session = Session::new(key)
-            .alias(owner)
-            .rate(100, Duration::from_secs(60));
+        let session = Session::new(key).alias(owner).rate(100, Duration::from_secs(60));
         request.allow(session.lifetime(Duration::from_secs(3600)))
     }
 }
@@ -50,9 +48,7 @@ fn key(request: &Request) -> Option<&str> {
 #[tokio::main]
 async fn main() -> Result<(), ServerError> {
     // Errors that clients are not told about, such as a missing config_data.
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let address = std::env::args().nth(1);
     serve(ApiKey, address.as_deref().unwrap_or("127.0.0.1:5555")).await
 }

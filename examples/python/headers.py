@@ -59,5 +59,6 @@ def serve(address):
 
 if __name__ == "__main__":
     server = serve(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:5555")
-    signal.signal(signal.SIGTERM, lambda *_: server.stop(grace=30))
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: server.stop(grace=30))
     server.wait_for_termination()

@@ -74,7 +74,9 @@ mod tests {
     #[test]
     fn without_session_token_or_known_policies_nobody_gets_in() {
         let policies = SessionState { apply_policies: vec!["gold".into()], ..Default::default() };
-        for refused in [session(None, Some("t")), session(Some(SessionState::default()), None), session(Some(policies), Some("t"))] {
+        for refused in
+            [session(None, Some("t")), session(Some(SessionState::default()), None), session(Some(policies), Some("t"))]
+        {
             assert!(matches!(refused, Err(Failure::NoSession(_))));
         }
     }

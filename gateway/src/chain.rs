@@ -61,7 +61,11 @@ impl Chain {
         }
         if !self.response.is_empty() {
             // Response hooks get the request's body again.
-            exchange.body.read(None).await.map_err(|error| Failure::Upstream(UpstreamError::Body(error.to_string())))?;
+            exchange
+                .body
+                .read(None)
+                .await
+                .map_err(|error| Failure::Upstream(UpstreamError::Body(error.to_string())))?;
         }
         let mut reply = self.upstream.forward(exchange, &sockets.upstream).await.map_err(Failure::Upstream)?;
         for hook in &self.response {
@@ -91,7 +95,8 @@ fn finish(reply: &mut Reply, exchange: &Exchange) {
     if let Some(trailer) = trailer {
         headers.insert(TRAILER, trailer);
     }
-    let [limit, remaining, reset] = exchange.session.as_ref().map_or([ZERO; 3], |session| session.quota().map(HeaderValue::from));
+    let [limit, remaining, reset] =
+        exchange.session.as_ref().map_or([ZERO; 3], |session| session.quota().map(HeaderValue::from));
     headers.insert(RATE_LIMIT, limit);
     headers.insert(RATE_REMAINING, remaining);
     headers.insert(RATE_RESET, reset);

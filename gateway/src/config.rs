@@ -187,10 +187,7 @@ impl Config {
             false => read(path, &["tyk.conf", "/etc/tyk/tyk.conf"])?,
         };
         let overlay = environment::overlay(&mut document, &variables)?;
-        let origins = Origins {
-            file: file.as_deref(),
-            variables: &overlay.origins,
-        };
+        let origins = Origins { file: file.as_deref(), variables: &overlay.origins };
         reference::resolve(&mut document, &variables)
             .map_err(|found| origins.unusable(&found.path, found.value, found.remedy))?;
         let survey = survey::survey(&document, &overlay.sections);
@@ -200,13 +197,7 @@ impl Config {
         let written = json::shape(document).map_err(|error| origins.misshapen(error))?;
         let (config, problems) = validate::validate(written, port, &origins)?;
         let unknown = survey.unknown.into_iter().chain(overlay.unknown).collect();
-        Ok(Loaded {
-            config,
-            file,
-            unsupported: survey.unsupported,
-            unknown,
-            problems,
-        })
+        Ok(Loaded { config, file, unsupported: survey.unsupported, unknown, problems })
     }
 }
 
@@ -224,10 +215,7 @@ fn read(path: Option<&Path>, usual: &[&str]) -> Result<(Option<PathBuf>, Value),
         Ok(text) => text,
         Err(error) => return Err(ConfigError::Unreadable { file, error }),
     };
-    let origins = Origins {
-        file: Some(&file),
-        variables: &BTreeMap::new(),
-    };
+    let origins = Origins { file: Some(&file), variables: &BTreeMap::new() };
     let document = json::parse(&text).map_err(|error| origins.misshapen(error))?;
     Ok((Some(file), document))
 }

@@ -20,7 +20,8 @@ pub fn answer(gateway: &Gateway, method: &Method, path: &str) -> Option<Reply> {
         return Some(health(method, "Tyk GW Ready"));
     }
     // Calls of the control API carry its secret and must not reach an upstream.
-    (name == "tyk" || name.starts_with("tyk/")).then(|| status(StatusCode::NOT_FOUND, "The control API is not part of this version"))
+    (name == "tyk" || name.starts_with("tyk/"))
+        .then(|| status(StatusCode::NOT_FOUND, "The control API is not part of this version"))
 }
 
 fn health(method: &Method, description: &str) -> Reply {

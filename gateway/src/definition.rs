@@ -236,26 +236,19 @@ impl Definition {
         if !findings.refusals.is_empty() {
             return Err(DefinitionError::Unsupported(findings.refusals));
         }
-        Ok(Parsed {
-            definition,
-            ignored: findings.ignored,
-        })
+        Ok(Parsed { definition, ignored: findings.ignored })
     }
 
     /// Whether a plugin decides who may call: never on a keyless API.
     pub fn custom_auth(&self) -> bool {
-        let asked = self.custom_plugin_auth_enabled
-            || self.enable_coprocess_auth
-            || self.use_go_plugin_auth;
+        let asked = self.custom_plugin_auth_enabled || self.enable_coprocess_auth || self.use_go_plugin_auth;
         asked && !self.use_keyless
     }
 
     /// The listen path as requests are matched against it.
     pub fn listen_path(&self) -> Result<String, Refusal> {
-        listen_path::normalise(&self.proxy.listen_path).map_err(|reason| Refusal {
-            path: "proxy.listen_path".to_owned(),
-            reason,
-        })
+        listen_path::normalise(&self.proxy.listen_path)
+            .map_err(|reason| Refusal { path: "proxy.listen_path".to_owned(), reason })
     }
 }
 

@@ -102,9 +102,11 @@ impl Failure {
     /// What the client is told; the rest goes to the log.
     pub fn answer(&self) -> (StatusCode, Cow<'static, str>) {
         let (status, text) = match self {
-            Self::Hook { kind: HookType::CustomKeyCheck, cause: HookFailure::Dispatch(_) | HookFailure::Malformed(_) | HookFailure::Object(_), .. } => {
-                (StatusCode::FORBIDDEN, "Key not authorised")
-            }
+            Self::Hook {
+                kind: HookType::CustomKeyCheck,
+                cause: HookFailure::Dispatch(_) | HookFailure::Malformed(_) | HookFailure::Object(_),
+                ..
+            } => (StatusCode::FORBIDDEN, "Key not authorised"),
             Self::Hook { .. } | Self::NoDriver { kind: HookType::Response, .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "Middleware error")
             }

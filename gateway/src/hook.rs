@@ -75,7 +75,8 @@ impl Hook {
         exchange.body.read(None).await.map_err(|error| self.failed(error))?;
         let object = self.object(exchange, None)?;
         let started = Instant::now();
-        let returned = sockets.dispatcher.dispatch(Call { object, server }).await.map_err(|error| self.failed(error))?;
+        let returned =
+            sockets.dispatcher.dispatch(Call { object, server }).await.map_err(|error| self.failed(error))?;
         let request = returned.request.ok_or_else(|| self.failed(HookFailure::Malformed("request")))?;
         self.trace(server, started, || edit::summary(&request));
         let overrides = edit::apply(request, exchange).map_err(|error| self.failed(error))?;
@@ -94,7 +95,12 @@ impl Hook {
     }
 
     /// Calls the plugin after the upstream and lets it rewrite the reply.
-    pub async fn run_on_reply(&self, exchange: &mut Exchange, reply: &mut Reply, sockets: &Sockets) -> Result<(), Stop> {
+    pub async fn run_on_reply(
+        &self,
+        exchange: &mut Exchange,
+        reply: &mut Reply,
+        sockets: &Sockets,
+    ) -> Result<(), Stop> {
         let started = Instant::now();
         let result = self.call_and_rewrite(exchange, reply, sockets).await.map_err(Stop::Failure);
         self.note(exchange, started, result.as_ref().err());
@@ -108,7 +114,8 @@ impl Hook {
         let headers = sent.headers.clone();
         let object = self.object(exchange, Some(sent))?;
         let started = Instant::now();
-        let returned = sockets.dispatcher.dispatch(Call { object, server }).await.map_err(|error| self.failed(error))?;
+        let returned =
+            sockets.dispatcher.dispatch(Call { object, server }).await.map_err(|error| self.failed(error))?;
         let response = returned.response.ok_or_else(|| self.failed(HookFailure::Malformed("response")))?;
         self.trace(server, started, || reply::summary(&response, reply.status(), &headers));
         let head = exchange.head.method == http::Method::HEAD;

@@ -18,11 +18,7 @@ use self::reader::Reader;
 pub(crate) enum ReadError {
     /// The text is not JSON.
     #[error("line {line}, column {column}: {message}")]
-    Syntax {
-        line: usize,
-        column: usize,
-        message: String,
-    },
+    Syntax { line: usize, column: usize, message: String },
     /// A value has another type than its key asks for.
     #[error("{path}: {message}")]
     Shape { path: String, message: String },
@@ -40,16 +36,8 @@ pub(crate) fn parse(text: &str) -> Result<Value, ReadError> {
     serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         let said = error.to_string();
-        let message = said
-            .split(" at line ")
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        ReadError::Syntax {
-            line,
-            column,
-            message,
-        }
+        let message = said.split(" at line ").next().unwrap_or_default().to_owned();
+        ReadError::Syntax { line, column, message }
     })
 }
 
@@ -60,10 +48,7 @@ pub(crate) fn shape<T: DeserializeOwned>(document: Value) -> Result<T, ReadError
             root if root == "." => "the document".to_owned(),
             path => path,
         };
-        ReadError::Shape {
-            path,
-            message: error.into_inner().to_string(),
-        }
+        ReadError::Shape { path, message: error.into_inner().to_string() }
     })
 }
 
@@ -78,13 +63,8 @@ pub(crate) struct Found<'a> {
 
 /// Every value at a dotted path; `*` stands for any key or index, keys match in any case.
 pub(crate) fn find<'a>(document: &'a Value, path: &str) -> Vec<Found<'a>> {
-    let start = Found {
-        path: String::new(),
-        value: document,
-    };
-    path.split('.').fold(vec![start], |found, segment| {
-        found.iter().flat_map(|at| step(at, segment)).collect()
-    })
+    let start = Found { path: String::new(), value: document };
+    path.split('.').fold(vec![start], |found, segment| found.iter().flat_map(|at| step(at, segment)).collect())
 }
 
 fn step<'a>(at: &Found<'a>, segment: &str) -> Vec<Found<'a>> {
@@ -92,18 +72,12 @@ fn step<'a>(at: &Found<'a>, segment: &str) -> Vec<Found<'a>> {
         Value::Object(members) => members
             .iter()
             .filter(|(key, _)| segment == "*" || key.eq_ignore_ascii_case(segment))
-            .map(|(key, value)| Found {
-                path: join(&at.path, if segment == "*" { key } else { segment }),
-                value,
-            })
+            .map(|(key, value)| Found { path: join(&at.path, if segment == "*" { key } else { segment }), value })
             .collect(),
         Value::Array(items) if segment == "*" => items
             .iter()
             .enumerate()
-            .map(|(index, value)| Found {
-                path: format!("{}[{index}]", at.path),
-                value,
-            })
+            .map(|(index, value)| Found { path: format!("{}[{index}]", at.path), value })
             .collect(),
         _ => Vec::new(),
     }
@@ -111,11 +85,7 @@ fn step<'a>(at: &Found<'a>, segment: &str) -> Vec<Found<'a>> {
 
 /// A JSON path one key longer.
 pub(crate) fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 /// Whether a value says more than the zero value that an absent key has.
@@ -193,9 +163,8 @@ mod tests {
 
     #[test]
     fn null_is_the_zero_value_wherever_it_stands() {
-        let read = outer(
-            r#"{"name": null, "count": null, "inner": null, "list": [null], "map": {"a": null}, "free": null}"#,
-        );
+        let read =
+            outer(r#"{"name": null, "count": null, "inner": null, "list": [null], "map": {"a": null}, "free": null}"#);
         let expected = Outer {
             list: vec![Inner::default()],
             map: BTreeMap::from([("a".into(), Inner::default())]),
@@ -206,34 +175,21 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_passed_over_and_free_form_values_stay_as_written() {
-        let read =
-            outer(r#"{"other": [1], "free": {"B": null, "a": [1, {"C": 1.5}]}, "ratio": 2}"#);
-        assert_eq!(
-            Value::Object(read.free.unwrap()),
-            json!({"B": null, "a": [1, {"C": 1.5}]})
-        );
+        let read = outer(r#"{"other": [1], "free": {"B": null, "a": [1, {"C": 1.5}]}, "ratio": 2}"#);
+        assert_eq!(Value::Object(read.free.unwrap()), json!({"B": null, "a": [1, {"C": 1.5}]}));
         assert!((read.ratio - 2.0).abs() < f64::EPSILON);
     }
 
     #[test]
     fn a_wrong_type_names_its_path_what_was_expected_and_what_is_there() {
         assert_eq!(refusal(r#"{"name": 5}"#), "name: expected text, found 5");
-        assert_eq!(
-            refusal(r#"{"count": 1.0}"#),
-            "count: expected a whole number, found 1.0"
-        );
-        assert_eq!(
-            refusal(r#"{"on": "yes"}"#),
-            r#"on: expected true or false, found "yes""#
-        );
+        assert_eq!(refusal(r#"{"count": 1.0}"#), "count: expected a whole number, found 1.0");
+        assert_eq!(refusal(r#"{"on": "yes"}"#), r#"on: expected true or false, found "yes""#);
         assert_eq!(
             refusal(r#"{"list": [{"port": 1}, {"Port": []}]}"#),
             "list[1].port: expected a whole number, found []"
         );
-        assert_eq!(
-            refusal(r#"{"map": {"Key": 1}}"#),
-            "map.Key: expected an object, found 1"
-        );
+        assert_eq!(refusal(r#"{"map": {"Key": 1}}"#), "map.Key: expected an object, found 1");
         assert_eq!(
             refusal(r#"{"inner": {"port": 70000}}"#),
             "inner.port: expected a whole number of type u16, found 70000"
@@ -243,20 +199,12 @@ mod tests {
 
     #[test]
     fn one_key_in_two_spellings_is_refused_rather_than_guessed_at() {
-        assert_eq!(
-            refusal(r#"{"On": true, "on": false}"#),
-            "the document: the key on stands twice, in two spellings"
-        );
+        assert_eq!(refusal(r#"{"On": true, "on": false}"#), "the document: the key on stands twice, in two spellings");
     }
 
     #[test]
     fn a_syntax_error_has_its_place() {
-        let Err(ReadError::Syntax {
-            line,
-            column,
-            message,
-        }) = parse("{\n  \"a\": }")
-        else {
+        let Err(ReadError::Syntax { line, column, message }) = parse("{\n  \"a\": }") else {
             unreachable!("the text is not JSON")
         };
         assert_eq!((line, column, message.as_str()), (2, 8, "expected value"));
@@ -265,10 +213,7 @@ mod tests {
     #[test]
     fn a_path_with_stars_finds_every_value_and_says_where() {
         let document = json!({"A": {"x": [{"on": true}, {"ON": false}]}});
-        let paths: Vec<_> = find(&document, "a.*.*.on")
-            .into_iter()
-            .map(|found| found.path)
-            .collect();
+        let paths: Vec<_> = find(&document, "a.*.*.on").into_iter().map(|found| found.path).collect();
         assert_eq!(paths, ["a.x[0].on", "a.x[1].on"]);
         assert!(is_set_at(&document, "a.x.*.on"));
         assert!(!is_set_at(&document, "a.y"));
@@ -276,9 +221,7 @@ mod tests {
 
     #[test]
     fn zero_values_all_the_way_down_are_not_set() {
-        assert!(!is_set(
-            &json!({"a": {"b": [], "c": 0, "d": ""}, "e": null, "f": 0.0})
-        ));
+        assert!(!is_set(&json!({"a": {"b": [], "c": 0, "d": ""}, "e": null, "f": 0.0})));
         assert!(is_set(&json!({"a": {"b": [0]}})));
     }
 }

@@ -61,9 +61,9 @@ impl ListenPath {
     pub fn matches(&self, path: &str, strict: bool) -> bool {
         match &self.pattern {
             Some(pattern) => pattern.is_match(path),
-            None => path.strip_prefix(&self.text).is_some_and(|rest| {
-                !strict || self.text.ends_with('/') || rest.is_empty() || rest.starts_with('/')
-            }),
+            None => path
+                .strip_prefix(&self.text)
+                .is_some_and(|rest| !strict || self.text.ends_with('/') || rest.is_empty() || rest.starts_with('/')),
         }
     }
 
@@ -107,7 +107,8 @@ fn compile(template: &str, start: &str, end: &str, variable: &str) -> Result<Reg
     }
     pattern.push_str(&regex::escape(rest));
     pattern.push_str(end);
-    Regex::new(&pattern).map_err(|error| PatternError::Regex { template: template.to_owned(), reason: error.to_string() })
+    Regex::new(&pattern)
+        .map_err(|error| PatternError::Regex { template: template.to_owned(), reason: error.to_string() })
 }
 
 /// Where the brace closes that opens the text.

@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn plugins_never_see_a_certificate_or_a_query_depth() {
-        let state = SessionState { certificate: "c".into(), max_query_depth: 7, alias: "a".into(), ..Default::default() };
+        let state =
+            SessionState { certificate: "c".into(), max_query_depth: 7, alias: "a".into(), ..Default::default() };
         let session = Session::from_plugin(state, "org", "key");
         assert_eq!(
             session.for_plugin(),

@@ -40,17 +40,9 @@ pub fn load(
     secrets: &BTreeMap<String, String>,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<Sourced>, SourceError> {
-    let files = list(app_path).map_err(|error| SourceError::Folder {
-        folder: app_path.to_owned(),
-        error,
-    })?;
+    let files = list(app_path).map_err(|error| SourceError::Folder { folder: app_path.to_owned(), error })?;
     let classic = files.into_iter().filter(|file| is_classic(file));
-    Ok(classic
-        .map(|file| Sourced {
-            outcome: read(&file, secrets, env),
-            file,
-        })
-        .collect())
+    Ok(classic.map(|file| Sourced { outcome: read(&file, secrets, env), file }).collect())
 }
 
 /// The JSON files directly in a folder, in lexical order.
@@ -58,10 +50,7 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let file = entry?.path();
-        let name = file
-            .file_name()
-            .map(OsStr::as_encoded_bytes)
-            .unwrap_or_default();
+        let name = file.file_name().map(OsStr::as_encoded_bytes).unwrap_or_default();
         if name.ends_with(b".json") {
             files.push(file);
         }
@@ -71,10 +60,7 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn is_classic(file: &Path) -> bool {
-    let name = file
-        .file_name()
-        .map(OsStr::to_string_lossy)
-        .unwrap_or_default();
+    let name = file.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
     let kind = match name.as_ref() {
         name if name.ends_with("-oas.json") => "an OpenAPI document",
         name if name.ends_with("-mcp.json") => "an MCP document",
@@ -92,16 +78,12 @@ fn read(
     let bytes = fs::read(file).map_err(|error| DefinitionError::Unreadable(error.to_string()))?;
     let text = String::from_utf8_lossy(&bytes);
     let text = substitute(&text, "env://", &|rest| {
-        let end = rest
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         let value = env(&rest[..end]).filter(|value| !value.is_empty())?;
         Some((end, value))
     });
     let text = substitute(&text, "secrets://", &|rest| {
-        let named = secrets
-            .iter()
-            .filter(|(key, _)| !key.is_empty() && rest.starts_with(key.as_str()));
+        let named = secrets.iter().filter(|(key, _)| !key.is_empty() && rest.starts_with(key.as_str()));
         let (key, value) = named.max_by_key(|(key, _)| key.len())?;
         Some((key.len(), value.clone()))
     });
@@ -182,35 +164,18 @@ mod tests {
         ]);
         fs::create_dir(folder.path().join("d.json")).unwrap();
         let sourced = loaded(&folder);
-        let names: Vec<_> = sourced
-            .iter()
-            .map(|sourced| sourced.file.file_name().unwrap().to_str().unwrap())
-            .collect();
+        let names: Vec<_> = sourced.iter().map(|sourced| sourced.file.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["a.json", "b.json", "c.json", "d.json"]);
         assert!(sourced[0].outcome.is_ok() && sourced[2].outcome.is_ok());
-        assert!(matches!(
-            sourced[1].outcome,
-            Err(DefinitionError::Syntax { .. })
-        ));
-        assert!(matches!(
-            sourced[3].outcome,
-            Err(DefinitionError::Unreadable(_))
-        ));
+        assert!(matches!(sourced[1].outcome, Err(DefinitionError::Syntax { .. })));
+        assert!(matches!(sourced[3].outcome, Err(DefinitionError::Unreadable(_))));
     }
 
     #[test]
     fn references_are_replaced_in_the_raw_text() {
-        let text = keyless(
-            "http://env://HOST_A/x",
-            "secrets://quote env://EMPTY env://NONE secrets://none",
-        );
-        let folder = folder(&[
-            ("a.json", &text),
-            ("b.json", &keyless("secrets://up-2", "n")),
-        ]);
-        let mut sourced = loaded(&folder)
-            .into_iter()
-            .map(|sourced| sourced.outcome.unwrap().definition);
+        let text = keyless("http://env://HOST_A/x", "secrets://quote env://EMPTY env://NONE secrets://none");
+        let folder = folder(&[("a.json", &text), ("b.json", &keyless("secrets://up-2", "n"))]);
+        let mut sourced = loaded(&folder).into_iter().map(|sourced| sourced.outcome.unwrap().definition);
         let first = sourced.next().unwrap();
         assert_eq!(first.proxy.target_url, "http://host-a/x");
         assert_eq!(first.name, "a\"b\\c env://EMPTY env://NONE secrets://none");
@@ -221,18 +186,12 @@ mod tests {
     fn a_reference_to_another_store_is_refused() {
         let folder = folder(&[("a.json", &keyless("consul://up", "n"))]);
         let error = loaded(&folder).remove(0).outcome.unwrap_err().to_string();
-        assert!(
-            error.contains("proxy.target_url: \"consul://up\": this store is not supported"),
-            "{error}"
-        );
+        assert!(error.contains("proxy.target_url: \"consul://up\": this store is not supported"), "{error}");
     }
 
     #[test]
     fn a_missing_folder_is_an_error_that_names_it() {
         let error = load(Path::new("/nowhere/apps"), &BTreeMap::new(), &|_| None).unwrap_err();
-        assert!(
-            error.to_string().starts_with("app_path /nowhere/apps: "),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("app_path /nowhere/apps: "), "{error}");
     }
 }

@@ -71,7 +71,9 @@ impl UpstreamError {
             Self::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "Upstream service reached hard timeout."),
             Self::Lookup { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed"),
             Self::Loop(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Failed to perform internal redirect"),
-            Self::Body(_) => (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem with reading Body of the Request."),
+            Self::Body(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem with reading Body of the Request.")
+            }
             Self::Unsendable(_) | Self::Broken { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem proxying the request")
             }
@@ -117,7 +119,9 @@ impl Upstream {
         let (request, asked_gzip) = self.request(exchange, uri, body);
         let again = repeatable.then(|| request.uri().clone());
         let reply = match (client.send(request).await, again) {
-            (Err(error), Some(uri)) if error.swallowed() => client.send(self.request(exchange, uri, Body::empty()).0).await,
+            (Err(error), Some(uri)) if error.swallowed() => {
+                client.send(self.request(exchange, uri, Body::empty()).0).await
+            }
             (first, _) => first,
         };
         let reply = reply.map_err(|error| error.about(&self.authority))?;

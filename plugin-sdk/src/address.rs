@@ -27,9 +27,7 @@ impl FromStr for Address {
             Some(("tcp", rest)) if rest.starts_with("//") => host_and_port(&rest[2..]),
             _ => host_and_port(text),
         };
-        address.ok_or_else(|| ServerError::Address {
-            text: text.to_owned(),
-        })
+        address.ok_or_else(|| ServerError::Address { text: text.to_owned() })
     }
 }
 
@@ -81,18 +79,9 @@ mod tests {
 
     #[test]
     fn what_is_no_address_says_so() {
-        for text in [
-            "",
-            "localhost",
-            "localhost:http",
-            "unix:",
-            "http://localhost:80/",
-        ] {
+        for text in ["", "localhost", "localhost:http", "unix:", "http://localhost:80/"] {
             let error = text.parse::<Address>().unwrap_err();
-            assert!(
-                error.to_string().contains("use host:port"),
-                "{text}: {error}"
-            );
+            assert!(error.to_string().contains("use host:port"), "{text}: {error}");
         }
     }
 }

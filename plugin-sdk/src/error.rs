@@ -36,17 +36,8 @@ impl Refusal {
     /// The gateway puts the message into its error document; an empty one becomes
     /// `Key not authorised`.
     pub fn new(status: u16, message: impl Into<String>) -> Self {
-        let status = if (400..600).contains(&status) {
-            status
-        } else {
-            500
-        };
-        Self {
-            status,
-            message: message.into(),
-            headers: Vec::new(),
-            cause: None,
-        }
+        let status = if (400..600).contains(&status) { status } else { 500 };
+        Self { status, message: message.into(), headers: Vec::new(), cause: None }
     }
 
     /// Adds a header to the answer, such as `WWW-Authenticate`.
@@ -80,12 +71,7 @@ impl Refusal {
     /// Logs what the client is not told, if there is anything.
     pub(crate) fn log(&self, hook: &str) {
         if let Some(cause) = &self.cause {
-            error!(
-                hook,
-                status = self.status,
-                error = chain(cause.as_ref()),
-                "hook failed"
-            );
+            error!(hook, status = self.status, error = chain(cause.as_ref()), "hook failed");
         }
     }
 }
@@ -106,10 +92,7 @@ impl fmt::Display for Refusal {
 /// Writes `error` with all that led to it on one line.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The definition's `config_data` is not what the plugin expects.

@@ -61,13 +61,7 @@ struct Spec {
 }
 
 impl From<Payload> for Event {
-    fn from(
-        Payload {
-            message,
-            handler_name,
-            spec,
-        }: Payload,
-    ) -> Self {
+    fn from(Payload { message, handler_name, spec }: Payload) -> Self {
         Self {
             name: message.r#type,
             meta: message.meta.unwrap_or_default(),
@@ -92,10 +86,7 @@ mod tests {
 
         let event = Event::parse(payload).unwrap();
 
-        assert_eq!(
-            (event.name.as_str(), event.handler.as_str()),
-            ("AuthFailure", "audit")
-        );
+        assert_eq!((event.name.as_str(), event.handler.as_str()), ("AuthFailure", "audit"));
         assert_eq!((event.api_id.as_str(), event.org_id.as_str()), ("a1", "o1"));
         assert_eq!(event.text("Key"), Some("k1"));
         assert_eq!(event.timestamp, "2026-11-22 17:09:16 +0000 UTC");
@@ -105,13 +96,7 @@ mod tests {
     fn an_event_without_facts_is_an_event() {
         let event = Event::parse(r#"{"message":{"Type":"HostUp","Meta":null}}"#).unwrap();
 
-        assert_eq!(
-            event,
-            Event {
-                name: "HostUp".into(),
-                ..Event::default()
-            }
-        );
+        assert_eq!(event, Event { name: "HostUp".into(), ..Event::default() });
     }
 
     #[test]

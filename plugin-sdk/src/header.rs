@@ -9,11 +9,7 @@ pub(crate) fn canonical(name: &str) -> String {
     }
     let mut starts_part = true;
     let spell = |letter: char| {
-        let spelled = if starts_part {
-            letter.to_ascii_uppercase()
-        } else {
-            letter.to_ascii_lowercase()
-        };
+        let spelled = if starts_part { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() };
         starts_part = letter == '-';
         spelled
     };

@@ -127,10 +127,7 @@ async fn call(plugin: &impl Plugin, object: Object) -> Object {
 async fn call_response(plugin: &impl Plugin, object: Object) -> Object {
     let mut request = SessionRequest::new(object);
     let Some(received) = request.take_response() else {
-        error!(
-            hook = request.hook_name(),
-            "response hook called without a response"
-        );
+        error!(hook = request.hook_name(), "response hook called without a response");
         return request.conclude(Ok(()));
     };
     let mut response = Response::new(received);

@@ -37,10 +37,7 @@ pub trait Plugin: Send + Sync + 'static {
     }
 
     /// Runs once the caller is known (`post_key_auth`).
-    fn post_key_auth(
-        &self,
-        request: &mut SessionRequest,
-    ) -> impl Future<Output = HookResult> + Send {
+    fn post_key_auth(&self, request: &mut SessionRequest) -> impl Future<Output = HookResult> + Send {
         let _ = request;
         ready(Ok(()))
     }
@@ -52,11 +49,7 @@ pub trait Plugin: Send + Sync + 'static {
     }
 
     /// Runs on the upstream's answer (`response`), with the request for reading.
-    fn response(
-        &self,
-        request: &SessionRequest,
-        response: &mut Response,
-    ) -> impl Future<Output = HookResult> + Send {
+    fn response(&self, request: &SessionRequest, response: &mut Response) -> impl Future<Output = HookResult> + Send {
         let _ = (request, response);
         ready(Ok(()))
     }

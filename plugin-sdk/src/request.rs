@@ -27,19 +27,11 @@ pub struct Request {
 impl Request {
     pub(crate) fn new(mut object: Object) -> Self {
         let mut fields = object.request.take().unwrap_or_default();
-        let none = || ReturnOverrides {
-            response_code: -1,
-            ..Default::default()
-        };
+        let none = || ReturnOverrides { response_code: -1, ..Default::default() };
         let overrides = fields.return_overrides.take().unwrap_or_else(none);
         // A hook that takes raw bodies only gets no text beside a body.
         let takes_text = !fields.body.is_empty() || fields.raw_body.is_empty();
-        Self {
-            object,
-            fields,
-            overrides,
-            takes_text,
-        }
+        Self { object, fields, overrides, takes_text }
     }
 
     /// The object to return: the received one, with the edits and the hook's outcome in it.
@@ -52,12 +44,7 @@ impl Request {
     }
 
     pub(crate) fn into_object(self) -> Object {
-        let Self {
-            mut object,
-            mut fields,
-            overrides,
-            ..
-        } = self;
+        let Self { mut object, mut fields, overrides, .. } = self;
         fields.return_overrides = Some(overrides);
         object.request = Some(fields);
         object
@@ -75,20 +62,15 @@ impl Request {
     /// The first value of a header, whatever the spelling of its name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let headers = &self.fields.headers;
-        let value = headers.get(name).or_else(|| {
-            headers
-                .iter()
-                .find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
-        });
+        let value = headers
+            .get(name)
+            .or_else(|| headers.iter().find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value)));
         value.map(String::as_str)
     }
 
     /// The first value of each header, in no particular order.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.fields.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The first value of a query parameter, decoded.
@@ -98,10 +80,7 @@ impl Request {
 
     /// The first value of each query parameter, decoded, in no particular order.
     pub fn params(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields
-            .params
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.fields.params.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The method, in the client's case.
@@ -184,10 +163,7 @@ impl Request {
     pub fn config<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         let text = self.spec("config_data").unwrap_or("{}");
         let api_id = || self.api_id().to_owned();
-        serde_json::from_str(text).map_err(|source| ConfigError {
-            api_id: api_id(),
-            source,
-        })
+        serde_json::from_str(text).map_err(|source| ConfigError { api_id: api_id(), source })
     }
 
     fn spec(&self, key: &str) -> Option<&str> {

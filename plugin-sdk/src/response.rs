@@ -70,19 +70,13 @@ impl Response {
 
     /// All values of a header in order.
     pub fn header_values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.headers()
-            .filter(move |(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.headers().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// Every value of every header with its name; a name that has several comes several times.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let entries = self.fields.multivalue_headers.iter();
-        entries.flat_map(|Header { key, values }| {
-            values
-                .iter()
-                .map(move |value| (key.as_str(), value.as_str()))
-        })
+        entries.flat_map(|Header { key, values }| values.iter().map(move |value| (key.as_str(), value.as_str())))
     }
 
     /// Gives a header this one value in place of all it had.
@@ -103,12 +97,8 @@ impl Response {
 
     /// Removes a header with all its values.
     pub fn remove_header(&mut self, name: &str) {
-        self.fields
-            .headers
-            .retain(|key, _| !key.eq_ignore_ascii_case(name));
-        self.fields
-            .multivalue_headers
-            .retain(|entry| !entry.key.eq_ignore_ascii_case(name));
+        self.fields.headers.retain(|key, _| !key.eq_ignore_ascii_case(name));
+        self.fields.multivalue_headers.retain(|entry| !entry.key.eq_ignore_ascii_case(name));
     }
 
     fn insert_header(&mut self, key: String, value: String) {
@@ -118,8 +108,7 @@ impl Response {
 
     /// The spelling that a header has in the answer, or would get.
     fn key(&mut self, name: &str) -> String {
-        self.entry_mut(name)
-            .map_or_else(|| canonical(name), |entry| entry.key.clone())
+        self.entry_mut(name).map_or_else(|| canonical(name), |entry| entry.key.clone())
     }
 
     fn entry_mut(&mut self, name: &str) -> Option<&mut Header> {
@@ -148,11 +137,7 @@ impl Response {
     /// of another kind.
     pub fn set_body(&mut self, body: impl Into<Bytes>) {
         self.fields.raw_body = body.into();
-        let text = if self.takes_text {
-            self.text().unwrap_or_default()
-        } else {
-            ""
-        };
+        let text = if self.takes_text { self.text().unwrap_or_default() } else { "" };
         self.fields.body = text.to_owned();
     }
 
@@ -164,10 +149,7 @@ impl Response {
 }
 
 fn header(key: String, value: String) -> Header {
-    Header {
-        key,
-        values: vec![value],
-    }
+    Header { key, values: vec![value] }
 }
 
 #[cfg(test)]

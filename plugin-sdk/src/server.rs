@@ -50,11 +50,7 @@ pub async fn serve(plugin: impl Plugin, address: &str) -> Result<(), ServerError
 impl Server {
     /// A server without plugins: it lets requests go on and nobody in.
     pub fn new() -> Self {
-        Self {
-            hooks: Hooks::default(),
-            message_size: MESSAGE_SIZE,
-            drain: DRAIN,
-        }
+        Self { hooks: Hooks::default(), message_size: MESSAGE_SIZE, drain: DRAIN }
     }
 
     /// Takes a plugin for every hook and event handler that has none of its own name.
@@ -89,10 +85,7 @@ impl Server {
     /// Connections wait from now on. A socket file that nobody listens on is replaced.
     pub async fn bind(self, address: &str) -> Result<Bound, ServerError> {
         let listener = Listener::bind(address.parse()?).await?;
-        Ok(Bound {
-            server: self,
-            listener,
-        })
+        Ok(Bound { server: self, listener })
     }
 
     /// Binds, says `listening on <address>` on standard output and runs until SIGTERM or Ctrl-C.
@@ -102,11 +95,7 @@ impl Server {
     }
 
     /// Does what [`serve`](Server::serve) does, until `stop` is ready.
-    pub async fn serve_until(
-        self,
-        address: &str,
-        stop: impl Future<Output = ()> + Send,
-    ) -> Result<(), ServerError> {
+    pub async fn serve_until(self, address: &str, stop: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
         let bound = self.bind(address).await?;
         let mut stdout = io::stdout();
         let line = writeln!(stdout, "listening on {}", bound.address());
@@ -143,15 +132,7 @@ impl Bound {
 
     /// Answers calls until `stop` is ready, then finishes those in flight.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
-        let Self {
-            server:
-                Server {
-                    hooks,
-                    message_size,
-                    drain,
-                },
-            listener,
-        } = self;
+        let Self { server: Server { hooks, message_size, drain }, listener } = self;
         let service = DispatcherServer::new(Service(Arc::new(hooks)))
             .max_decoding_message_size(message_size)
             .max_encoding_message_size(message_size);
@@ -206,10 +187,7 @@ struct Service(Arc<Hooks>);
 
 #[tonic::async_trait]
 impl Dispatcher for Service {
-    async fn dispatch(
-        &self,
-        request: tonic::Request<Object>,
-    ) -> Result<tonic::Response<Object>, tonic::Status> {
+    async fn dispatch(&self, request: tonic::Request<Object>) -> Result<tonic::Response<Object>, tonic::Status> {
         let object = self.0.dispatch(request.into_inner()).await;
         Ok(tonic::Response::new(object))
     }

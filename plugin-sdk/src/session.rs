@@ -30,10 +30,7 @@ impl Session {
     ///
     /// The gateway stores it as an ordinary key, so it should be hard to guess.
     pub fn new(token: impl Into<String>) -> Self {
-        Self {
-            token: token.into(),
-            state: SessionState::default(),
-        }
+        Self { token: token.into(), state: SessionState::default() }
     }
 
     /// Limits the caller to `requests` in each `per`; 0 requests mean no limit.
@@ -112,10 +109,7 @@ impl Session {
     /// More calls add more paths. The API itself has to be allowed beside this.
     pub fn allow_url(mut self, api_id: impl Into<String>, url: &str, methods: &[&str]) -> Self {
         let methods = methods.iter().map(ToString::to_string).collect();
-        let allowed = AccessSpec {
-            url: url.to_owned(),
-            methods,
-        };
+        let allowed = AccessSpec { url: url.to_owned(), methods };
         self.right(api_id.into()).allowed_urls.push(allowed);
         self
     }
@@ -175,9 +169,7 @@ impl<'a> SessionView<'a> {
 
     /// When the key expires, if it does.
     pub fn expires(self) -> Option<SystemTime> {
-        let seconds = u64::try_from(self.0.expires)
-            .ok()
-            .filter(|&seconds| seconds > 0)?;
+        let seconds = u64::try_from(self.0.expires).ok().filter(|&seconds| seconds > 0)?;
         UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
     }
 
@@ -228,20 +220,14 @@ mod tests {
         let state = Session::new("k").state;
         let view = SessionView(&state);
 
-        assert_eq!(
-            (view.rate(), view.quota_remaining(), view.expires()),
-            (None, None, None)
-        );
+        assert_eq!((view.rate(), view.quota_remaining(), view.expires()), (None, None, None));
         assert_eq!(state, SessionState::default());
     }
 
     #[test]
     fn durations_become_points_in_time() {
         let now = unix_time_in(Duration::ZERO);
-        let state = Session::new("k")
-            .expires_in(MINUTE)
-            .cache_for(2 * MINUTE)
-            .state;
+        let state = Session::new("k").expires_in(MINUTE).cache_for(2 * MINUTE).state;
 
         assert!((now + 60..now + 62).contains(&state.expires));
         assert!((now + 120..now + 122).contains(&state.id_extractor_deadline));
@@ -249,10 +235,7 @@ mod tests {
 
     #[test]
     fn endless_durations_do_not_overflow() {
-        assert_eq!(
-            Session::new("k").expires_in(Duration::MAX).state.expires,
-            i64::MAX
-        );
+        assert_eq!(Session::new("k").expires_in(Duration::MAX).state.expires, i64::MAX);
     }
 
     #[test]

@@ -72,9 +72,8 @@ impl Loader<'_> {
     }
 
     fn host(&self, definition: &Definition) -> Result<Option<Host>, PatternError> {
-        let own = Some(&definition.domain).filter(|domain| {
-            self.config.custom_domains && !definition.domain_disabled && !domain.is_empty()
-        });
+        let own = Some(&definition.domain)
+            .filter(|domain| self.config.custom_domains && !definition.domain_disabled && !domain.is_empty());
         own.or(self.config.hostname.as_ref()).map(|host| Host::parse(host)).transpose()
     }
 

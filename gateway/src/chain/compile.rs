@@ -81,9 +81,10 @@ impl Hooks<'_> {
         if !self.plugins.enabled {
             return Err(CompileError {
                 path: format!("custom_middleware.{key}"),
-                reason: "coprocess_options.enable_coprocess is false in tyk.conf, and the API is not served without its \
+                reason:
+                    "coprocess_options.enable_coprocess is false in tyk.conf, and the API is not served without its \
                          hooks; set it to true or remove the hook"
-                    .to_owned(),
+                        .to_owned(),
             });
         }
         Ok(Hook {
@@ -106,26 +107,33 @@ impl Hooks<'_> {
             let known = self.plugins.servers.contains_key(name);
             return known.then(|| Ok(name.into())).ok_or_else(|| CompileError {
                 path: format!("custom_middleware.{key}.server"),
-                reason: format!("no plugin server is named {name:?}; add it to coprocess_options.plugin_servers in tyk.conf"),
+                reason: format!(
+                    "no plugin server is named {name:?}; add it to coprocess_options.plugin_servers in tyk.conf"
+                ),
             });
         }
         Ok(match &self.plugins.default_server {
             DefaultServer::Usable => Ok(DEFAULT_SERVER.into()),
             DefaultServer::Missing => Err("coprocess_options.coprocess_grpc_server is empty in tyk.conf".to_owned()),
-            DefaultServer::Unusable(why) => Err(format!("coprocess_options.coprocess_grpc_server cannot be used: {why}")),
+            DefaultServer::Unusable(why) => {
+                Err(format!("coprocess_options.coprocess_grpc_server cannot be used: {why}"))
+            }
         })
     }
 }
 
 /// What every call of an API carries: its ids, its bundle's hash and its configuration data.
 fn spec(definition: &Definition) -> HashMap<String, String> {
-    let hash: String = Md5::digest(&definition.custom_middleware_bundle).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash: String =
+        Md5::digest(&definition.custom_middleware_bundle).iter().map(|byte| format!("{byte:02x}")).collect();
     let mut spec = HashMap::from([
         ("OrgID".to_owned(), definition.org_id.clone()),
         ("APIID".to_owned(), definition.api_id.clone()),
         ("bundle_hash".to_owned(), hash),
     ]);
-    if let Some(data) = definition.config_data.as_ref().filter(|data| !data.is_empty() && !definition.config_data_disabled) {
+    if let Some(data) =
+        definition.config_data.as_ref().filter(|data| !data.is_empty() && !definition.config_data_disabled)
+    {
         spec.insert("config_data".to_owned(), go_json(&Value::Object(data.clone())));
     }
     spec
@@ -138,7 +146,8 @@ fn go_json(value: &Value) -> String {
         Value::Object(map) => {
             let mut entries: Vec<_> = map.iter().collect();
             entries.sort_unstable_by_key(|(key, _)| key.as_str());
-            let entries: Vec<_> = entries.iter().map(|(key, value)| format!("{}:{}", go_string(key), go_json(value))).collect();
+            let entries: Vec<_> =
+                entries.iter().map(|(key, value)| format!("{}:{}", go_string(key), go_json(value))).collect();
             format!("{{{}}}", entries.join(","))
         }
         Value::Array(list) => format!("[{}]", list.iter().map(go_json).collect::<Vec<_>>().join(",")),
@@ -150,7 +159,9 @@ fn go_json(value: &Value) -> String {
 
 fn go_string(text: &str) -> String {
     let mut out = Value::from(text).to_string();
-    for (c, escape) in [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")] {
+    for (c, escape) in
+        [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")]
+    {
         if out.contains(c) {
             out = out.replace(c, escape);
         }

@@ -28,7 +28,8 @@ pub(super) fn run(port: Option<u16>) -> Result<(), CliError> {
     runtime()?.block_on(async {
         let stop = stop_signal()?;
         let upstream = upstream::start().await.map_err(|source| system("the demo's upstream cannot listen", source))?;
-        let folder = write_files(&plugin, upstream).map_err(|source| system("the demo's files cannot be written", source))?;
+        let folder =
+            write_files(&plugin, upstream).map_err(|source| system("the demo's files cannot be written", source))?;
         let conf = folder.path().join("tyk.conf");
         let loaded = Config::load(Some(&conf), std::iter::empty(), Some(port.unwrap_or(PORT)))?;
         telemetry::init(&loaded.config.log, Hooks::Watched);

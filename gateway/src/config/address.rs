@@ -36,9 +36,7 @@ pub enum AddressError {
     #[error("the address is empty: write tcp://HOST:PORT or unix:///PATH")]
     Empty,
     /// The scheme belongs to another protocol.
-    #[error(
-        "plugin servers are not reached over {0:?}: write tcp://HOST:PORT, dns:///HOST:PORT or unix:///PATH"
-    )]
+    #[error("plugin servers are not reached over {0:?}: write tcp://HOST:PORT, dns:///HOST:PORT or unix:///PATH")]
     Scheme(String),
     /// A DNS server of its own is named.
     #[error("a DNS server cannot be chosen: write dns:///HOST:PORT, with three slashes")]
@@ -109,15 +107,7 @@ impl fmt::Display for Address {
 
 /// The scheme in lower case; a plain `host:port` has none.
 fn split_scheme(text: &str) -> Option<(String, &str)> {
-    const WITHOUT_SLASHES: [&str; 7] = [
-        "dns",
-        "unix",
-        "unix-abstract",
-        "passthrough",
-        "ipv4",
-        "ipv6",
-        "xds",
-    ];
+    const WITHOUT_SLASHES: [&str; 7] = ["dns", "unix", "unix-abstract", "passthrough", "ipv4", "ipv6", "xds"];
     let (scheme, rest) = text.split_once(':')?;
     let scheme = scheme.to_ascii_lowercase();
     let known = rest.starts_with("//") || WITHOUT_SLASHES.contains(&scheme.as_str());
@@ -162,10 +152,7 @@ fn unix_abstract(rest: &str) -> Result<Address, AddressError> {
 }
 
 fn list(scheme: &str, rest: &str) -> Result<Vec<Address>, AddressError> {
-    rest.trim_start_matches('/')
-        .split(',')
-        .map(|item| listed(scheme, item.trim()))
-        .collect()
+    rest.trim_start_matches('/').split(',').map(|item| listed(scheme, item.trim())).collect()
 }
 
 fn listed(scheme: &str, item: &str) -> Result<Address, AddressError> {
@@ -175,10 +162,7 @@ fn listed(scheme: &str, item: &str) -> Result<Address, AddressError> {
         _ => host.parse::<Ipv6Addr>().is_ok(),
     };
     if !fits {
-        return Err(AddressError::Family {
-            scheme: scheme.to_owned(),
-            host,
-        });
+        return Err(AddressError::Family { scheme: scheme.to_owned(), host });
     }
     Ok(Address::Tcp { host, port })
 }
@@ -205,30 +189,20 @@ fn host_name(text: &str) -> Result<String, AddressError> {
     if text.is_empty() {
         return Ok("localhost".to_owned());
     }
-    if let Some(inner) = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'))
-    {
+    if let Some(inner) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         return match inner.parse::<Ipv6Addr>() {
             Ok(_) => Ok(inner.to_owned()),
             Err(_) => Err(AddressError::Host(text.to_owned())),
         };
     }
-    if text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
-    {
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')) {
         return Ok(text.to_owned());
     }
     Err(AddressError::Host(text.to_owned()))
 }
 
 fn join(host: &str, port: u16) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 #[cfg(test)]
@@ -283,51 +257,29 @@ mod tests {
     #[test]
     fn a_list_gives_every_address() {
         let all = Address::parse_target("ipv4:127.0.0.1:1,127.0.0.2:2").unwrap();
-        assert_eq!(
-            all.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            ["tcp://127.0.0.1:1", "tcp://127.0.0.2:2"]
-        );
+        assert_eq!(all.iter().map(ToString::to_string).collect::<Vec<_>>(), ["tcp://127.0.0.1:1", "tcp://127.0.0.2:2"]);
         assert_eq!(one("ipv6:[::1]:7"), "tcp://[::1]:7");
-        assert!(matches!(
-            refused("ipv4:name:1"),
-            AddressError::Family { .. }
-        ));
-        assert!(matches!(
-            refused("ipv6:127.0.0.1:1"),
-            AddressError::Family { .. }
-        ));
+        assert!(matches!(refused("ipv4:name:1"), AddressError::Family { .. }));
+        assert!(matches!(refused("ipv6:127.0.0.1:1"), AddressError::Family { .. }));
     }
 
     #[test]
     fn what_is_not_an_address_is_refused_with_a_remedy() {
         assert_eq!(refused(""), AddressError::Empty);
         assert_eq!(refused("tcp://"), AddressError::Empty);
-        assert_eq!(
-            refused("http://host:5555"),
-            AddressError::Scheme("http".into())
-        );
+        assert_eq!(refused("http://host:5555"), AddressError::Scheme("http".into()));
         assert_eq!(refused("xds:///x"), AddressError::Scheme("xds".into()));
         assert_eq!(refused("://invalid"), AddressError::Scheme(String::new()));
         assert_eq!(refused("dns://resolver/h:1"), AddressError::Resolver);
-        assert_eq!(
-            refused("tcp://host:5555/"),
-            AddressError::Trailing("host:5555".into())
-        );
+        assert_eq!(refused("tcp://host:5555/"), AddressError::Trailing("host:5555".into()));
         assert_eq!(refused("tcp://host"), AddressError::NoPort("host".into()));
         assert_eq!(refused("[::1]"), AddressError::NoPort("[::1]".into()));
         assert_eq!(refused("host:0"), AddressError::Port("0".into()));
         assert_eq!(refused("host:+5"), AddressError::Port("+5".into()));
         assert_eq!(refused("host:70000"), AddressError::Port("70000".into()));
         assert_eq!(refused("::1:5555"), AddressError::Host("::1".into()));
-        assert_eq!(
-            refused("user@host:1"),
-            AddressError::Host("user@host".into())
-        );
-        assert!(
-            refused("http://h:1")
-                .to_string()
-                .contains("tcp://HOST:PORT")
-        );
+        assert_eq!(refused("user@host:1"), AddressError::Host("user@host".into()));
+        assert!(refused("http://h:1").to_string().contains("tcp://HOST:PORT"));
     }
 
     #[test]

@@ -24,10 +24,7 @@ pub(super) struct Overlay {
 }
 
 /// Lays every variable over the document.
-pub(super) fn overlay(
-    document: &mut Value,
-    variables: &BTreeMap<String, String>,
-) -> Result<Overlay, ConfigError> {
+pub(super) fn overlay(document: &mut Value, variables: &BTreeMap<String, String>) -> Result<Overlay, ConfigError> {
     let mut overlay = Overlay::default();
     for (variable, text) in variables {
         let Some(name) = variable.strip_prefix(PREFIX) else {
@@ -36,13 +33,10 @@ pub(super) fn overlay(
         if variable == OMIT_FILE {
             continue;
         }
-        let named = KEYS
-            .iter()
-            .find(|key| key.kind != Kind::Section && key.variable() == name);
+        let named = KEYS.iter().find(|key| key.kind != Kind::Section && key.variable() == name);
         match named {
             Some(key) => {
-                let value = value(key.kind, text)
-                    .map_err(|expected| malformed(variable, text, expected))?;
+                let value = value(key.kind, text).map_err(|expected| malformed(variable, text, expected))?;
                 set(document, key.path, value);
                 overlay.origins.insert(key.path, variable.clone());
             }
@@ -64,8 +58,7 @@ pub(super) fn omits_file(variables: &BTreeMap<String, String>) -> Result<bool, C
 fn note(overlay: &mut Overlay, variable: &str, name: &str, text: &str) {
     let section = KEYS.iter().find(|key| {
         let rest = name.strip_prefix(&key.variable());
-        key.kind == Kind::Section
-            && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        key.kind == Kind::Section && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
     });
     match section {
         Some(section) if !matches!(text, "" | "0" | "false") => overlay.sections.push(section),
@@ -76,10 +69,7 @@ fn note(overlay: &mut Overlay, variable: &str, name: &str, text: &str) {
 
 /// The two variables that are older than the scheme; they win.
 fn log_settings(document: &mut Value, variables: &BTreeMap<String, String>, overlay: &mut Overlay) {
-    for (variable, path) in [
-        ("TYK_LOGLEVEL", "log_level"),
-        ("TYK_LOGFORMAT", "log_format"),
-    ] {
+    for (variable, path) in [("TYK_LOGLEVEL", "log_level"), ("TYK_LOGFORMAT", "log_format")] {
         if let Some(text) = variables.get(variable).filter(|text| !text.is_empty()) {
             set(document, path, Value::String(text.clone()));
             overlay.origins.insert(path, variable.to_owned());
@@ -101,10 +91,7 @@ fn value(kind: Kind, text: &str) -> Result<Value, &'static str> {
     match kind {
         Kind::Text | Kind::Section => Ok(Value::String(text.to_owned())),
         Kind::Bool => truth(text).map(Value::Bool).ok_or(TRUTH),
-        Kind::Int => text
-            .parse::<i64>()
-            .map(Value::from)
-            .map_err(|_| "a whole number"),
+        Kind::Int => text.parse::<i64>().map(Value::from).map_err(|_| "a whole number"),
         Kind::Float => text.parse::<f64>().map(Value::from).map_err(|_| "a number"),
         Kind::List => Ok(items(text).map(Value::from).collect()),
         Kind::Map => pairs(text).ok_or("pairs like key:value,key2:value2"),
@@ -136,13 +123,8 @@ fn set(document: &mut Value, path: &str, value: Value) {
         Some((key, rest)) => (key, Some(rest)),
         None => (path, None),
     };
-    let spelled = members
-        .keys()
-        .find(|present| present.eq_ignore_ascii_case(key))
-        .cloned();
-    let member = members
-        .entry(spelled.unwrap_or_else(|| key.to_owned()))
-        .or_insert(Value::Null);
+    let spelled = members.keys().find(|present| present.eq_ignore_ascii_case(key)).cloned();
+    let member = members.entry(spelled.unwrap_or_else(|| key.to_owned())).or_insert(Value::Null);
     match rest {
         Some(rest) => set(member, rest, value),
         None => *member = value,
@@ -150,16 +132,10 @@ fn set(document: &mut Value, path: &str, value: Value) {
 }
 
 fn malformed(variable: &str, text: &str, expected: &'static str) -> ConfigError {
-    let secret = ["SECRET", "PASSWORD"]
-        .iter()
-        .any(|word| variable.contains(word));
+    let secret = ["SECRET", "PASSWORD"].iter().any(|word| variable.contains(word));
     ConfigError::Variable {
         name: variable.to_owned(),
-        value: if secret {
-            "(not shown)".to_owned()
-        } else {
-            format!("{text:?}")
-        },
+        value: if secret { "(not shown)".to_owned() } else { format!("{text:?}") },
         expected,
     }
 }
@@ -172,10 +148,7 @@ mod tests {
     use super::*;
 
     fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     fn laid(mut document: Value, pairs: &[(&str, &str)]) -> (Value, Overlay) {
@@ -211,11 +184,7 @@ mod tests {
 
     #[test]
     fn a_malformed_value_names_variable_value_and_what_was_expected() {
-        let refusal = |name, value| {
-            overlay(&mut json!({}), &variables(&[(name, value)]))
-                .unwrap_err()
-                .to_string()
-        };
+        let refusal = |name, value| overlay(&mut json!({}), &variables(&[(name, value)])).unwrap_err().to_string();
         assert_eq!(
             refusal("TYK_GW_LISTENPORT", "http"),
             "environment variable TYK_GW_LISTENPORT is \"http\": expected a whole number"
@@ -228,29 +197,15 @@ mod tests {
     fn members_of_sections_and_unknown_names_are_noted() {
         let (_, overlay) = laid(
             json!({}),
-            &[
-                ("TYK_GW_STORAGE_HOST", "redis"),
-                ("TYK_GW_TRACER_ENABLED", "false"),
-                ("TYK_GW_NOSUCHTHING", "1"),
-            ],
+            &[("TYK_GW_STORAGE_HOST", "redis"), ("TYK_GW_TRACER_ENABLED", "false"), ("TYK_GW_NOSUCHTHING", "1")],
         );
-        assert_eq!(
-            overlay
-                .sections
-                .iter()
-                .map(|key| key.path)
-                .collect::<Vec<_>>(),
-            ["storage"]
-        );
+        assert_eq!(overlay.sections.iter().map(|key| key.path).collect::<Vec<_>>(), ["storage"]);
         assert_eq!(overlay.unknown, ["TYK_GW_NOSUCHTHING"]);
     }
 
     #[test]
     fn the_short_log_variables_win() {
-        let (document, _) = laid(
-            json!({}),
-            &[("TYK_LOGLEVEL", "debug"), ("TYK_GW_LOGLEVEL", "warn")],
-        );
+        let (document, _) = laid(json!({}), &[("TYK_LOGLEVEL", "debug"), ("TYK_GW_LOGLEVEL", "warn")]);
         assert_eq!(document, json!({"log_level": "debug"}));
     }
 }

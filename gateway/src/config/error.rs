@@ -24,12 +24,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            origin,
-            path,
-            value,
-            remedy,
-        } = self;
+        let Self { origin, path, value, remedy } = self;
         write!(f, "{origin}: {path} is {value}: {remedy}")
     }
 }
@@ -89,11 +84,7 @@ pub enum ConfigError {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Where values come from, for messages.
@@ -104,21 +95,12 @@ pub(super) struct Origins<'a> {
 
 impl Origins<'_> {
     fn of(&self, path: &str) -> String {
-        let file = || {
-            self.file.map_or("the environment".to_owned(), |file| {
-                file.display().to_string()
-            })
-        };
+        let file = || self.file.map_or("the environment".to_owned(), |file| file.display().to_string());
         self.variables.get(path).cloned().unwrap_or_else(file)
     }
 
     pub(super) fn problem(&self, path: &str, value: String, remedy: String) -> Problem {
-        Problem {
-            origin: self.of(path),
-            path: path.to_owned(),
-            value,
-            remedy,
-        }
+        Problem { origin: self.of(path), path: path.to_owned(), value, remedy }
     }
 
     pub(super) fn unusable(&self, path: &str, value: String, remedy: String) -> ConfigError {
@@ -127,21 +109,10 @@ impl Origins<'_> {
 
     pub(super) fn misshapen(&self, error: ReadError) -> ConfigError {
         match error {
-            ReadError::Shape { path, message } => ConfigError::Shape {
-                origin: self.of(&path),
-                path,
-                message,
-            },
-            ReadError::Syntax {
-                line,
-                column,
-                message,
-            } => ConfigError::Syntax {
-                file: self.file.map(Path::to_owned).unwrap_or_default(),
-                line,
-                column,
-                message,
-            },
+            ReadError::Shape { path, message } => ConfigError::Shape { origin: self.of(&path), path, message },
+            ReadError::Syntax { line, column, message } => {
+                ConfigError::Syntax { file: self.file.map(Path::to_owned).unwrap_or_default(), line, column, message }
+            }
         }
     }
 }

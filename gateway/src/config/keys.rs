@@ -47,11 +47,7 @@ impl Key {
     pub(super) fn variable(&self) -> String {
         match self.variable {
             Some(name) => name.to_owned(),
-            None => self
-                .path
-                .replace('_', "")
-                .replace('.', "_")
-                .to_ascii_uppercase(),
+            None => self.path.replace('_', "").replace('.', "_").to_ascii_uppercase(),
         }
     }
 
@@ -72,30 +68,15 @@ pub(super) fn covering(path: &str) -> Option<&'static Key> {
 }
 
 const fn honoured(path: &'static str, kind: Kind) -> Key {
-    Key {
-        path,
-        kind,
-        standing: Honoured,
-        variable: None,
-    }
+    Key { path, kind, standing: Honoured, variable: None }
 }
 
 const fn unsupported(path: &'static str, kind: Kind, consequence: &'static str) -> Key {
-    Key {
-        path,
-        kind,
-        standing: Unsupported(consequence),
-        variable: None,
-    }
+    Key { path, kind, standing: Unsupported(consequence), variable: None }
 }
 
 const fn refused(path: &'static str, kind: Kind, why: &'static str) -> Key {
-    Key {
-        path,
-        kind,
-        standing: Refused(why),
-        variable: None,
-    }
+    Key { path, kind, standing: Refused(why), variable: None }
 }
 
 const NO_CONTROL_API: &str = "there is no control API";
@@ -131,53 +112,17 @@ pub(super) static KEYS: &[Key] = &[
     refused(
         "http_server_options.use_ssl",
         Bool,
-        "TLS on the listener is not supported in this version: set it to false and end TLS in front of the gateway",
+        "TLS on the listener is not supported yet: set it to false and end TLS in front of the gateway",
     ),
-    unsupported(
-        "http_server_options.write_timeout",
-        Int,
-        "writing an answer may take any time",
-    ),
-    unsupported(
-        "http_server_options.enable_websockets",
-        Bool,
-        "connections are not upgraded",
-    ),
-    unsupported(
-        "http_server_options.enable_http2",
-        Bool,
-        "clients are served over HTTP/1.1",
-    ),
-    unsupported(
-        "http_server_options.flush_interval",
-        Int,
-        "answers are flushed as they come",
-    ),
-    unsupported(
-        "http_server_options.skip_target_path_escaping",
-        Bool,
-        "paths go upstream escaped",
-    ),
-    unsupported(
-        "http_server_options.xff_depth",
-        Int,
-        "no decision depends on the client's address",
-    ),
-    unsupported(
-        "http_server_options.max_response_body_size",
-        Int,
-        "bodies of answers are not transformed",
-    ),
-    unsupported(
-        "http_server_options.enable_path_prefix_matching",
-        Bool,
-        NO_PATH_RULES,
-    ),
-    unsupported(
-        "http_server_options.enable_path_suffix_matching",
-        Bool,
-        NO_PATH_RULES,
-    ),
+    unsupported("http_server_options.write_timeout", Int, "writing an answer may take any time"),
+    unsupported("http_server_options.enable_websockets", Bool, "connections are not upgraded"),
+    unsupported("http_server_options.enable_http2", Bool, "clients are served over HTTP/1.1"),
+    unsupported("http_server_options.flush_interval", Int, "answers are flushed as they come"),
+    unsupported("http_server_options.skip_target_path_escaping", Bool, "paths go upstream escaped"),
+    unsupported("http_server_options.xff_depth", Int, "no decision depends on the client's address"),
+    unsupported("http_server_options.max_response_body_size", Int, "bodies of answers are not transformed"),
+    unsupported("http_server_options.enable_path_prefix_matching", Bool, NO_PATH_RULES),
+    unsupported("http_server_options.enable_path_suffix_matching", Bool, NO_PATH_RULES),
     unsupported("http_server_options.certificates", Json, NO_TLS),
     unsupported("http_server_options.ssl_certificates", List, NO_TLS),
     unsupported("http_server_options.server_name", Text, NO_TLS),
@@ -185,23 +130,10 @@ pub(super) static KEYS: &[Key] = &[
     unsupported("http_server_options.max_version", Int, NO_TLS),
     unsupported("http_server_options.ssl_ciphers", List, NO_TLS).named("HTTPSERVEROPTIONS_CIPHERS"),
     unsupported("http_server_options.ssl_insecure_skip_verify", Bool, NO_TLS),
-    unsupported(
-        "http_server_options.skip_client_ca_announcement",
-        Bool,
-        NO_TLS,
-    ),
+    unsupported("http_server_options.skip_client_ca_announcement", Bool, NO_TLS),
     unsupported("ports_whitelist", Json, "APIs have no ports of their own").named("PORTWHITELIST"),
-    unsupported(
-        "disable_ports_whitelist",
-        Bool,
-        "APIs have no ports of their own",
-    )
-    .named("DISABLEPORTWHITELIST"),
-    refused(
-        "management_node",
-        Bool,
-        "a node that proxies nothing is not supported in this version: set it to false",
-    ),
+    unsupported("disable_ports_whitelist", Bool, "APIs have no ports of their own").named("DISABLEPORTWHITELIST"),
+    refused("management_node", Bool, "a node that proxies nothing is not supported yet: set it to false"),
     // APIs and what they are served with.
     honoured("app_path", Text),
     honoured("template_path", Text),
@@ -213,21 +145,9 @@ pub(super) static KEYS: &[Key] = &[
     honoured("rate_limit_response_headers", Text),
     honoured("secrets", Map),
     unsupported("ignore_endpoint_case", Bool, NO_PATH_RULES),
-    unsupported(
-        "version_header",
-        Text,
-        "APIs have no versions; an API that has some is refused",
-    ),
-    unsupported(
-        "override_messages",
-        Json,
-        "errors have their usual texts and codes",
-    ),
-    unsupported(
-        "error_overrides",
-        Json,
-        "errors have their usual texts and codes",
-    ),
+    unsupported("version_header", Text, "APIs have no versions; an API that has some is refused"),
+    unsupported("override_messages", Json, "errors have their usual texts and codes"),
+    unsupported("error_overrides", Json, "errors have their usual texts and codes"),
     unsupported("event_handlers", Json, NO_EVENTS),
     unsupported("oas_config", Section, NO_OAS).named("OAS"),
     unsupported("streaming", Section, "streaming APIs are not served"),
@@ -236,69 +156,23 @@ pub(super) static KEYS: &[Key] = &[
     honoured("max_idle_connections_per_host", Int).named("MAXIDLECONNSPERHOST"),
     honoured("proxy_close_connections", Bool),
     honoured("proxy_ssl_min_version", Int),
-    unsupported(
-        "max_idle_connections",
-        Int,
-        "idle connections are limited per host only",
-    )
-    .named("MAXIDLECONNS"),
-    unsupported(
-        "max_conn_time",
-        Int,
-        "connections to upstreams are not renewed by age",
-    ),
-    unsupported(
-        "proxy_enable_http2",
-        Bool,
-        "upstreams are called over HTTP/1.1",
-    ),
-    unsupported(
-        "proxy_ssl_insecure_skip_verify",
-        Bool,
-        "certificates of upstreams are verified",
-    ),
-    unsupported(
-        "proxy_ssl_max_version",
-        Int,
-        "TLS to upstreams is 1.2 or 1.3",
-    ),
-    unsupported(
-        "proxy_ssl_ciphers",
-        List,
-        "the cipher suites are those of rustls",
-    )
-    .named("PROXYSSLCIPHERSUITES"),
-    unsupported(
-        "proxy_ssl_disable_renegotiation",
-        Bool,
-        "TLS is never renegotiated",
-    ),
+    unsupported("max_idle_connections", Int, "idle connections are limited per host only").named("MAXIDLECONNS"),
+    unsupported("max_conn_time", Int, "connections to upstreams are not renewed by age"),
+    unsupported("proxy_enable_http2", Bool, "upstreams are called over HTTP/1.1"),
+    unsupported("proxy_ssl_insecure_skip_verify", Bool, "certificates of upstreams are verified"),
+    unsupported("proxy_ssl_max_version", Int, "TLS to upstreams is 1.2 or 1.3"),
+    unsupported("proxy_ssl_ciphers", List, "the cipher suites are those of rustls").named("PROXYSSLCIPHERSUITES"),
+    unsupported("proxy_ssl_disable_renegotiation", Bool, "TLS is never renegotiated"),
     refused(
         "ssl_force_common_name_check",
         Bool,
-        "common names are not checked in this version: set it to false; names are matched against the certificate's alternative names",
+        "common names are not checked yet: set it to false; names are matched against the certificate's alternative names",
     ),
-    refused(
-        "security.pinned_public_keys",
-        Map,
-        "public keys of upstreams are not pinned in this version: remove the key",
-    ),
-    unsupported(
-        "security",
-        Section,
-        "certificates are neither stored nor presented",
-    ),
+    refused("security.pinned_public_keys", Map, "public keys of upstreams are not pinned yet: remove the key"),
+    unsupported("security", Section, "certificates are neither stored nor presented"),
     unsupported("service_discovery", Section, "targets are not discovered"),
-    unsupported(
-        "dns_cache",
-        Section,
-        "names are looked up for each new connection",
-    ),
-    unsupported(
-        "external_services",
-        Section,
-        "no external services are called",
-    ),
+    unsupported("dns_cache", Section, "names are looked up for each new connection"),
+    unsupported("external_services", Section, "no external services are called"),
     unsupported("uptime_tests", Section, NO_UPTIME_TESTS),
     // Plugin servers.
     honoured("coprocess_options.enable_coprocess", Bool),
@@ -335,16 +209,8 @@ pub(super) static KEYS: &[Key] = &[
     unsupported("health_check", Section, "no health values are sampled"),
     unsupported("liveness_check", Section, "there is nothing to probe"),
     unsupported("enable_http_profiler", Bool, "there is no profiler").named("HTTPPROFILE"),
-    unsupported(
-        "disable_regexp_cache",
-        Bool,
-        "regular expressions are compiled once",
-    ),
-    unsupported(
-        "regexp_cache_expire",
-        Int,
-        "regular expressions are compiled once",
-    ),
+    unsupported("disable_regexp_cache", Bool, "regular expressions are compiled once"),
+    unsupported("regexp_cache_expire", Int, "regular expressions are compiled once"),
     unsupported("cloud", Bool, "the gateway runs on its own"),
     // The control API and the cluster.
     unsupported("secret", Text, NO_CONTROL_API),
@@ -352,11 +218,7 @@ pub(super) static KEYS: &[Key] = &[
     unsupported("control_api_port", Int, NO_CONTROL_API),
     unsupported("control_api_hostname", Text, NO_CONTROL_API),
     unsupported("enable_config_inspection", Bool, NO_CONTROL_API),
-    unsupported(
-        "allow_insecure_configs",
-        Bool,
-        "nodes send each other no messages",
-    ),
+    unsupported("allow_insecure_configs", Bool, "nodes send each other no messages"),
     unsupported("allow_remote_config", Bool, NO_DASHBOARD),
     refused(
         "use_db_app_configs",
@@ -378,8 +240,7 @@ pub(super) static KEYS: &[Key] = &[
     unsupported("storage", Section, NO_REDIS),
     unsupported("enable_separate_cache_store", Bool, NO_REDIS).named("ENABLESEPERATECACHESTORE"),
     unsupported("cache_storage", Section, NO_REDIS),
-    unsupported("enable_separate_analytics_store", Bool, NO_REDIS)
-        .named("ENABLESEPERATEANALYTICSSTORE"),
+    unsupported("enable_separate_analytics_store", Bool, NO_REDIS).named("ENABLESEPERATEANALYTICSSTORE"),
     unsupported("analytics_storage", Section, NO_REDIS),
     unsupported("kv", Section, NO_VAULTS),
     unsupported("consul", Section, NO_VAULTS),
@@ -387,16 +248,8 @@ pub(super) static KEYS: &[Key] = &[
     unsupported("file", Section, NO_VAULTS),
     unsupported("stores", Section, NO_VAULTS),
     // Keys, sessions, policies, limits.
-    unsupported(
-        "policies",
-        Section,
-        "policies are not read; no session is changed by one",
-    ),
-    unsupported(
-        "allow_unsafe_policy_ids",
-        Bool,
-        "policies are not read; no session is changed by one",
-    ),
+    unsupported("policies", Section, "policies are not read; no session is changed by one"),
+    unsupported("allow_unsafe_policy_ids", Bool, "policies are not read; no session is changed by one"),
     unsupported("hash_keys", Bool, NO_KEYS),
     unsupported("hash_key_function", Text, NO_KEYS),
     unsupported("hash_key_function_fallback", List, NO_KEYS),
@@ -414,17 +267,9 @@ pub(super) static KEYS: &[Key] = &[
     unsupported("oauth_error_status_code", Int, NO_OTHER_AUTH),
     unsupported("force_global_session_lifetime", Bool, NO_SESSIONS),
     unsupported("global_session_lifetime", Int, NO_SESSIONS),
-    unsupported(
-        "session_lifetime_respects_key_expiration",
-        Bool,
-        NO_SESSIONS,
-    ),
+    unsupported("session_lifetime_respects_key_expiration", Bool, NO_SESSIONS),
     unsupported("local_session_cache", Section, NO_SESSIONS),
-    refused(
-        "enforce_org_quotas",
-        Bool,
-        "limits of organisations are not supported in this version: set it to false",
-    ),
+    refused("enforce_org_quotas", Bool, "limits of organisations are not supported yet: set it to false"),
     unsupported("enforce_org_data_age", Bool, NO_ANALYTICS),
     unsupported("enforce_org_data_detail_logging", Bool, NO_ANALYTICS),
     unsupported("experimental_process_org_off_thread", Bool, NO_LIMITS),
@@ -468,18 +313,9 @@ mod tests {
     fn variables_follow_gos_field_names() {
         let variable = |path| covering(path).unwrap().variable();
         assert_eq!(variable("listen_port"), "LISTENPORT");
-        assert_eq!(
-            variable("coprocess_options.coprocess_grpc_server"),
-            "COPROCESSOPTIONS_COPROCESSGRPCSERVER"
-        );
-        assert_eq!(
-            variable("http_server_options.use_ssl"),
-            "HTTPSERVEROPTIONS_USESSL"
-        );
-        assert_eq!(
-            variable("max_idle_connections_per_host"),
-            "MAXIDLECONNSPERHOST"
-        );
+        assert_eq!(variable("coprocess_options.coprocess_grpc_server"), "COPROCESSOPTIONS_COPROCESSGRPCSERVER");
+        assert_eq!(variable("http_server_options.use_ssl"), "HTTPSERVEROPTIONS_USESSL");
+        assert_eq!(variable("max_idle_connections_per_host"), "MAXIDLECONNSPERHOST");
     }
 
     #[test]

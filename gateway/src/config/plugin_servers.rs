@@ -7,8 +7,7 @@ use serde_json::Value;
 use super::validate::given;
 use super::written::CoprocessOptions;
 use super::{
-    Address, AddressError, ConfigError, Coprocess, DEFAULT_SERVER, DefaultServer, Origins,
-    PluginServer, Problem,
+    Address, AddressError, ConfigError, Coprocess, DEFAULT_SERVER, DefaultServer, Origins, PluginServer, Problem,
 };
 use crate::json::short;
 
@@ -34,8 +33,7 @@ pub(super) fn coprocess(
         (true, "") => DefaultServer::Usable,
         (false, "") => DefaultServer::Missing,
         (true, target) => {
-            let remedy =
-                format!("{SERVERS}.{DEFAULT_SERVER} names the same server: remove one of the two");
+            let remedy = format!("{SERVERS}.{DEFAULT_SERVER} names the same server: remove one of the two");
             return Err(origins.unusable(SERVER, short(&target.into()), remedy));
         }
         (false, target) => match Address::parse_target(target) {
@@ -69,62 +67,41 @@ fn size(written: i64) -> Option<usize> {
 }
 
 /// A server of our own section: several endpoints share the calls.
-fn named(
-    name: &str,
-    written: BTreeMap<String, Value>,
-    origins: &Origins<'_>,
-) -> Result<PluginServer, ConfigError> {
+fn named(name: &str, written: BTreeMap<String, Value>, origins: &Origins<'_>) -> Result<PluginServer, ConfigError> {
     let at = format!("{SERVERS}.{name}");
     let mut endpoints = Vec::new();
     for (key, value) in written {
         let path = format!("{at}.{key}");
         if !key.eq_ignore_ascii_case("endpoints") {
-            let remedy = "this setting is not supported in this version: remove it; a plugin server has endpoints only";
+            let remedy = "this setting is not supported yet: remove it; a plugin server has endpoints only";
             return Err(origins.unusable(&path, short(&value), remedy.to_owned()));
         }
         for (path, text) in texts(path, value, origins)? {
-            let addresses = Address::parse_target(&text).map_err(|error: AddressError| {
-                origins.unusable(&path, short(&text.into()), error.to_string())
-            })?;
+            let addresses = Address::parse_target(&text)
+                .map_err(|error: AddressError| origins.unusable(&path, short(&text.into()), error.to_string()))?;
             endpoints.extend(addresses);
         }
     }
     if endpoints.is_empty() {
         let remedy = "name at least one address, like \"tcp://127.0.0.1:5555\" or \"unix:///run/plugin.sock\"";
-        return Err(origins.unusable(
-            &format!("{at}.endpoints"),
-            "empty".to_owned(),
-            remedy.to_owned(),
-        ));
+        return Err(origins.unusable(&format!("{at}.endpoints"), "empty".to_owned(), remedy.to_owned()));
     }
-    Ok(PluginServer {
-        endpoints,
-        authority: None,
-        round_robin: true,
-    })
+    Ok(PluginServer { endpoints, authority: None, round_robin: true })
 }
 
 /// One address or a list of them.
-fn texts(
-    path: String,
-    value: Value,
-    origins: &Origins<'_>,
-) -> Result<Vec<(String, String)>, ConfigError> {
+fn texts(path: String, value: Value, origins: &Origins<'_>) -> Result<Vec<(String, String)>, ConfigError> {
     let items = match value {
-        Value::Array(items) => items
-            .into_iter()
-            .enumerate()
-            .map(|(index, item)| (format!("{path}[{index}]"), item))
-            .collect(),
+        Value::Array(items) => {
+            items.into_iter().enumerate().map(|(index, item)| (format!("{path}[{index}]"), item)).collect()
+        }
         one => vec![(path, one)],
     };
     items
         .into_iter()
         .map(|(path, item)| match item {
             Value::String(text) => Ok((path, text)),
-            other => {
-                Err(origins.unusable(&path, short(&other), "write an address as text".to_owned()))
-            }
+            other => Err(origins.unusable(&path, short(&other), "write an address as text".to_owned())),
         })
         .collect()
 }

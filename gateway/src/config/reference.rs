@@ -18,10 +18,7 @@ pub(super) struct Dangling {
 const ELSEWHERE: [&str; 5] = ["consul://", "vault://", "kv://", "file://", "$kv{"];
 
 /// Replaces every reference in an honoured key by the value that it names.
-pub(super) fn resolve(
-    document: &mut Value,
-    variables: &BTreeMap<String, String>,
-) -> Result<(), Dangling> {
+pub(super) fn resolve(document: &mut Value, variables: &BTreeMap<String, String>) -> Result<(), Dangling> {
     let secrets = match crate::json::find(document, "secrets").first() {
         Some(found) => found.value.clone(),
         None => Value::Null,
@@ -37,13 +34,13 @@ struct Resolver<'a> {
 impl Resolver<'_> {
     fn walk(&self, path: &str, value: &mut Value) -> Result<(), Dangling> {
         match value {
-            Value::Object(members) => members.iter_mut().try_for_each(|(key, value)| {
-                self.walk(&join(path, &key.to_ascii_lowercase()), value)
-            }),
+            Value::Object(members) => {
+                members.iter_mut().try_for_each(|(key, value)| self.walk(&join(path, &key.to_ascii_lowercase()), value))
+            }
             Value::Array(items) => items.iter_mut().try_for_each(|item| self.walk(path, item)),
             Value::String(text) => {
-                let counts = keys::covering(path)
-                    .is_some_and(|key| key.standing == Standing::Honoured && key.path != "secrets");
+                let counts =
+                    keys::covering(path).is_some_and(|key| key.standing == Standing::Honoured && key.path != "secrets");
                 if counts
                     && let Some(found) = self.target(text).map_err(|remedy| Dangling {
                         path: path.to_owned(),
@@ -73,7 +70,9 @@ impl Resolver<'_> {
             };
         }
         if ELSEWHERE.iter().any(|scheme| text.starts_with(scheme)) {
-            return Err("write the value itself, env://NAME or secrets://KEY: other stores are not supported in this version".to_owned());
+            return Err(
+                "write the value itself, env://NAME or secrets://KEY: other stores are not supported yet".to_owned()
+            );
         }
         Ok(None)
     }
@@ -102,10 +101,7 @@ mod tests {
         let document = document.unwrap();
         assert_eq!(document["app_path"], "/apps");
         assert_eq!(document["secret"], "vault://elsewhere");
-        assert_eq!(
-            document["coprocess_options"]["plugin_servers"]["a"]["endpoints"][0],
-            "tcp://h:1"
-        );
+        assert_eq!(document["coprocess_options"]["plugin_servers"]["a"]["endpoints"][0], "tcp://h:1");
     }
 
     #[test]

@@ -11,9 +11,7 @@ fn load_with(text: &str, env: &[(&str, &str)], port: Option<u16>) -> Result<Load
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("tyk.conf");
     fs::write(&file, text).unwrap();
-    let env = env
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Config::load(Some(&file), env, port)
 }
 
@@ -43,16 +41,8 @@ fn a_small_file_gets_the_defaults() {
     assert_eq!(config.coprocess.default_server, DefaultServer::Missing);
     assert_eq!(config.coprocess.max_receive, 4 * 1024 * 1024);
     assert_eq!(config.coprocess.max_send, i32::MAX as usize);
-    assert_eq!(
-        config.log,
-        Log {
-            level: LevelFilter::INFO,
-            format: LogFormat::Auto
-        }
-    );
-    assert!(
-        loaded.unsupported.is_empty() && loaded.unknown.is_empty() && loaded.problems.is_empty()
-    );
+    assert_eq!(config.log, Log { level: LevelFilter::INFO, format: LogFormat::Auto });
+    assert!(loaded.unsupported.is_empty() && loaded.unknown.is_empty() && loaded.problems.is_empty());
 }
 
 #[test]
@@ -85,14 +75,8 @@ fn a_file_made_for_tyk_loads_with_one_list_of_what_has_no_effect() {
     assert_eq!(loaded.config.upstream.max_idle_per_host, Some(500));
     assert_eq!(loaded.config.template_path, Some(PathBuf::from("/t")));
     let server = &loaded.config.coprocess.servers[DEFAULT_SERVER];
-    assert_eq!(
-        server.endpoints,
-        Address::parse_target("127.0.0.1:5555").unwrap()
-    );
-    assert_eq!(
-        loaded.config.coprocess.default_server,
-        DefaultServer::Usable
-    );
+    assert_eq!(server.endpoints, Address::parse_target("127.0.0.1:5555").unwrap());
+    assert_eq!(loaded.config.coprocess.default_server, DefaultServer::Usable);
 }
 
 #[test]
@@ -107,10 +91,7 @@ fn the_command_line_beats_the_environment_and_that_beats_the_file() {
 
 #[test]
 fn the_environment_alone_will_do_when_told_so() {
-    let env = [
-        ("TYK_GW_OMITCONFIGFILE", "true"),
-        ("TYK_GW_APPPATH", "/env"),
-    ];
+    let env = [("TYK_GW_OMITCONFIGFILE", "true"), ("TYK_GW_APPPATH", "/env")];
     let loaded = load_with("not even JSON", &env, None).unwrap();
     assert_eq!(loaded.file, None);
     assert_eq!(loaded.config.app_path, PathBuf::from("/env"));
@@ -119,38 +100,19 @@ fn the_environment_alone_will_do_when_told_so() {
 #[test]
 fn no_file_and_broken_files_do_not_start() {
     let error = read(None, &["/nowhere/a.conf", "/nowhere/b.conf"]).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("no configuration file: looked for /nowhere/a.conf, /nowhere/b.conf;")
-    );
+    assert!(error.to_string().starts_with("no configuration file: looked for /nowhere/a.conf, /nowhere/b.conf;"));
     let missing = Config::load(Some(Path::new("/nowhere/c.conf")), std::iter::empty(), None);
     assert!(matches!(missing, Err(ConfigError::Unreadable { .. })));
-    assert_eq!(
-        refusal("{"),
-        "line 1, column 1: EOF while parsing an object: correct the JSON"
-    );
+    assert_eq!(refusal("{"), "line 1, column 1: EOF while parsing an object: correct the JSON");
 }
 
 #[test]
 fn an_unusable_value_stops_the_start_with_path_value_and_remedy() {
     for (text, message) in [
-        (
-            r#"{"listen_port": "80"}"#,
-            r#"listen_port: expected a whole number, found "80""#,
-        ),
-        (
-            r#"{"listen_port": 70000}"#,
-            "listen_port is 70000: write a port from 0 to 65535; 0 lets the system choose",
-        ),
-        (
-            r#"{}"#,
-            r#"app_path is "": name the folder that holds the API definitions"#,
-        ),
-        (
-            r#"{"app_path": "a", "log_level": "loud"}"#,
-            r#"log_level is "loud": write debug, info, warn or error"#,
-        ),
+        (r#"{"listen_port": "80"}"#, r#"listen_port: expected a whole number, found "80""#),
+        (r#"{"listen_port": 70000}"#, "listen_port is 70000: write a port from 0 to 65535; 0 lets the system choose"),
+        (r#"{}"#, r#"app_path is "": name the folder that holds the API definitions"#),
+        (r#"{"app_path": "a", "log_level": "loud"}"#, r#"log_level is "loud": write debug, info, warn or error"#),
         (
             r#"{"app_path": "a", "proxy_default_timeout": -1}"#,
             "proxy_default_timeout is -1.0: write a number of seconds; 0 means 30",
@@ -163,13 +125,8 @@ fn an_unusable_value_stops_the_start_with_path_value_and_remedy() {
         assert_eq!(refusal(text), message);
     }
     let env = [("TYK_GW_LISTENPORT", "70000")];
-    let error = load_with(r#"{"app_path": "a"}"#, &env, None)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.starts_with("TYK_GW_LISTENPORT: listen_port is 70000"),
-        "{error}"
-    );
+    let error = load_with(r#"{"app_path": "a"}"#, &env, None).unwrap_err().to_string();
+    assert!(error.starts_with("TYK_GW_LISTENPORT: listen_port is 70000"), "{error}");
 }
 
 #[test]
@@ -187,9 +144,10 @@ fn what_must_not_be_without_effect_stops_the_start() {
     ] {
         assert!(load_with(text, &[], None).is_err(), "{text}");
     }
-    assert!(refusal(r#"{"storage": {"type": "redis"}}"#).starts_with(
-        "storage.type is \"redis\": a store on Redis is not supported in this version"
-    ));
+    assert!(
+        refusal(r#"{"storage": {"type": "redis"}}"#)
+            .starts_with("storage.type is \"redis\": a store on Redis is not supported yet")
+    );
 }
 
 #[test]
@@ -197,15 +155,9 @@ fn an_unusable_default_server_is_told_but_not_fatal() {
     let loaded = load(
         r#"{"app_path": "a", "coprocess_options": {"enable_coprocess": true, "coprocess_grpc_server": "://invalid"}}"#,
     );
-    assert!(matches!(
-        loaded.config.coprocess.default_server,
-        DefaultServer::Unusable(_)
-    ));
+    assert!(matches!(loaded.config.coprocess.default_server, DefaultServer::Unusable(_)));
     assert!(loaded.config.coprocess.servers.is_empty());
-    assert_eq!(
-        loaded.problems[0].path,
-        "coprocess_options.coprocess_grpc_server"
-    );
+    assert_eq!(loaded.problems[0].path, "coprocess_options.coprocess_grpc_server");
     assert_eq!(loaded.problems[0].value, "\"://invalid\"");
 }
 
@@ -216,28 +168,23 @@ fn named_plugin_servers_have_one_or_more_endpoints_and_nothing_else() {
             r#"{{"app_path": "a", "coprocess_options": {{"coprocess_grpc_server": "h:1", "plugin_servers": {servers}}}}}"#
         )
     };
-    let loaded = load(&servers(
-        r#"{"auth": {"endpoints": ["unix:///a.sock", "h:2"]}, "one": {"endpoints": "h:3"}}"#,
-    ));
+    let loaded = load(&servers(r#"{"auth": {"endpoints": ["unix:///a.sock", "h:2"]}, "one": {"endpoints": "h:3"}}"#));
     assert_eq!(loaded.config.coprocess.servers["auth"].endpoints.len(), 2);
     assert!(loaded.config.coprocess.servers["auth"].round_robin);
-    assert_eq!(
-        loaded.config.coprocess.servers["one"].endpoints[0].to_string(),
-        "tcp://h:3"
-    );
+    assert_eq!(loaded.config.coprocess.servers["one"].endpoints[0].to_string(), "tcp://h:3");
 
     let refused = |text: &str| refusal(&servers(text));
     assert!(
         refused(r#"{"auth": {"endpoints": []}}"#)
             .starts_with("coprocess_options.plugin_servers.auth.endpoints is empty")
     );
-    assert!(refused(r#"{"auth": {"endpoints": ["h"]}}"#).starts_with(
-        r#"coprocess_options.plugin_servers.auth.endpoints[0] is "h": the port is missing"#
-    ));
     assert!(
-        refused(r#"{"auth": {"endpoints": "h:1", "timeout_ms": 5}}"#).starts_with(
-            "coprocess_options.plugin_servers.auth.timeout_ms is 5: this setting is not supported"
-        )
+        refused(r#"{"auth": {"endpoints": ["h"]}}"#)
+            .starts_with(r#"coprocess_options.plugin_servers.auth.endpoints[0] is "h": the port is missing"#)
+    );
+    assert!(
+        refused(r#"{"auth": {"endpoints": "h:1", "timeout_ms": 5}}"#)
+            .starts_with("coprocess_options.plugin_servers.auth.timeout_ms is 5: this setting is not supported")
     );
     assert!(refused(r#"{"default": {"endpoints": "h:1"}}"#).contains("remove one of the two"));
 }
@@ -248,12 +195,6 @@ fn references_are_resolved_before_values_are_checked() {
     let text = r#"{"app_path": "secrets://apps", "secrets": {"apps": "/apps"}, "coprocess_options": {"coprocess_grpc_server": "env://TYK_PLUGIN"}}"#;
     let config = load_with(text, &env, None).unwrap().config;
     assert_eq!(config.app_path, PathBuf::from("/apps"));
-    assert_eq!(
-        config.coprocess.servers[DEFAULT_SERVER].endpoints[0].to_string(),
-        "unix:///p.sock"
-    );
-    assert!(
-        refusal(r#"{"app_path": "env://NOWHERE"}"#)
-            .ends_with("set the environment variable NOWHERE")
-    );
+    assert_eq!(config.coprocess.servers[DEFAULT_SERVER].endpoints[0].to_string(), "unix:///p.sock");
+    assert!(refusal(r#"{"app_path": "env://NOWHERE"}"#).ends_with("set the environment variable NOWHERE"));
 }

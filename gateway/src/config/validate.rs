@@ -9,8 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::written::{HttpServerOptions, Storage, Written};
 use super::{
-    Config, ConfigError, HttpServer, Log, LogFormat, Origins, Problem, RateLimitHeaders, Upstream,
-    plugin_servers,
+    Config, ConfigError, HttpServer, Log, LogFormat, Origins, Problem, RateLimitHeaders, Upstream, plugin_servers,
 };
 use crate::json::short;
 
@@ -23,8 +22,7 @@ pub(super) fn validate(
     let check = Check { origins };
     check.storage(&written.storage)?;
     check.tls(written.proxy_ssl_min_version)?;
-    let (coprocess, mut problems) =
-        plugin_servers::coprocess(std::mem::take(&mut written.coprocess_options), origins)?;
+    let (coprocess, mut problems) = plugin_servers::coprocess(std::mem::take(&mut written.coprocess_options), origins)?;
     let rate_limit_headers = check.rate_limit_headers(&written, &mut problems);
     let config = Config {
         listen: check.listen(&written, port)?,
@@ -38,16 +36,8 @@ pub(super) fn validate(
         http: check.http(&written.http_server_options)?,
         upstream: check.upstream(&written)?,
         coprocess,
-        grace: check.seconds(
-            "graceful_shutdown_timeout_duration",
-            written.graceful_shutdown_timeout_duration,
-            30,
-        )?,
-        shutdown_delay: check.seconds(
-            "graceful_shutdown_delay_seconds",
-            written.graceful_shutdown_delay_seconds,
-            0,
-        )?,
+        grace: check.seconds("graceful_shutdown_timeout_duration", written.graceful_shutdown_timeout_duration, 30)?,
+        shutdown_delay: check.seconds("graceful_shutdown_delay_seconds", written.graceful_shutdown_delay_seconds, 0)?,
         rate_limit_headers,
         log: check.log(&written)?,
         hostname: given(written.hostname),
@@ -75,15 +65,8 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn refuse<T>(
-        &self,
-        path: &str,
-        value: impl Into<Value>,
-        remedy: &str,
-    ) -> Result<T, ConfigError> {
-        Err(self
-            .origins
-            .unusable(path, short(&value.into()), remedy.to_owned()))
+    fn refuse<T>(&self, path: &str, value: impl Into<Value>, remedy: &str) -> Result<T, ConfigError> {
+        Err(self.origins.unusable(path, short(&value.into()), remedy.to_owned()))
     }
 
     fn storage(&self, storage: &Storage) -> Result<(), ConfigError> {
@@ -92,7 +75,7 @@ impl Check<'_> {
             "redis" => self.refuse(
                 "storage.type",
                 "redis",
-                "a store on Redis is not supported in this version: set it to \"embedded\"; keyless APIs and custom plugin auth need no store",
+                "a store on Redis is not supported yet: set it to \"embedded\"; keyless APIs and custom plugin auth need no store",
             ),
             other => self.refuse("storage.type", other, "there is no such store: set it to \"embedded\""),
         }
@@ -104,7 +87,7 @@ impl Check<'_> {
             return self.refuse(
                 "proxy_ssl_min_version",
                 minimum,
-                "only the minimum TLS 1.2 is supported in this version: set it to 771 or remove it",
+                "no other minimum than TLS 1.2 is supported yet: set it to 771 or remove it",
             );
         }
         Ok(())
@@ -127,11 +110,13 @@ impl Check<'_> {
             "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
             literal => match literal.parse() {
                 Ok(ip) => ip,
-                Err(_) => return self.refuse(
-                    "listen_address",
-                    address,
-                    "write an IP address of this machine, localhost, or nothing for all addresses",
-                ),
+                Err(_) => {
+                    return self.refuse(
+                        "listen_address",
+                        address,
+                        "write an IP address of this machine, localhost, or nothing for all addresses",
+                    );
+                }
             },
         };
         Ok(SocketAddr::new(ip, port))
@@ -139,25 +124,15 @@ impl Check<'_> {
 
     fn app_path(&self, written: &str) -> Result<PathBuf, ConfigError> {
         if written.is_empty() {
-            return self.refuse(
-                "app_path",
-                written,
-                "name the folder that holds the API definitions",
-            );
+            return self.refuse("app_path", written, "name the folder that holds the API definitions");
         }
         Ok(PathBuf::from(written))
     }
 
     fn http(&self, written: &HttpServerOptions) -> Result<HttpServer, ConfigError> {
         Ok(HttpServer {
-            max_request_body_size: u64::try_from(written.max_request_body_size)
-                .ok()
-                .filter(|size| *size > 0),
-            read_timeout: self.seconds(
-                "http_server_options.read_timeout",
-                written.read_timeout,
-                120,
-            )?,
+            max_request_body_size: u64::try_from(written.max_request_body_size).ok().filter(|size| *size > 0),
+            read_timeout: self.seconds("http_server_options.read_timeout", written.read_timeout, 120)?,
             strict_routes: written.enable_strict_routes,
             skip_url_cleaning: written.skip_url_cleaning,
         })
@@ -179,19 +154,11 @@ impl Check<'_> {
         let max_idle_per_host = match usize::try_from(written.max_idle_connections_per_host) {
             Ok(limit) => Some(limit).filter(|limit| *limit > 0),
             Err(_) => {
-                return self.refuse(
-                    PER_HOST,
-                    written.max_idle_connections_per_host,
-                    "write 0 or more",
-                );
+                return self.refuse(PER_HOST, written.max_idle_connections_per_host, "write 0 or more");
             }
         };
         let close_connections = written.proxy_close_connections;
-        Ok(Upstream {
-            timeout,
-            max_idle_per_host,
-            close_connections,
-        })
+        Ok(Upstream { timeout, max_idle_per_host, close_connections })
     }
 
     fn seconds(&self, path: &str, written: i64, otherwise: u64) -> Result<Duration, ConfigError> {
@@ -203,11 +170,7 @@ impl Check<'_> {
     }
 
     /// Any other word means quotas, as in the original, but that deserves a line in the log.
-    fn rate_limit_headers(
-        &self,
-        written: &Written,
-        problems: &mut Vec<Problem>,
-    ) -> RateLimitHeaders {
+    fn rate_limit_headers(&self, written: &Written, problems: &mut Vec<Problem>) -> RateLimitHeaders {
         match written.rate_limit_response_headers.as_str() {
             "rate_limits" => RateLimitHeaders::RateLimits,
             "" | "quotas" => RateLimitHeaders::Quotas,
@@ -229,11 +192,7 @@ impl Check<'_> {
             "warn" | "warning" => LevelFilter::WARN,
             "error" => LevelFilter::ERROR,
             _ => {
-                return self.refuse(
-                    "log_level",
-                    written.log_level.as_str(),
-                    "write debug, info, warn or error",
-                );
+                return self.refuse("log_level", written.log_level.as_str(), "write debug, info, warn or error");
             }
         };
         let format = match written.log_format.to_ascii_lowercase().as_str() {
@@ -241,11 +200,7 @@ impl Check<'_> {
             "text" => LogFormat::Text,
             "json" => LogFormat::Json,
             _ => {
-                return self.refuse(
-                    "log_format",
-                    written.log_format.as_str(),
-                    "write default, text or json",
-                );
+                return self.refuse("log_format", written.log_format.as_str(), "write default, text or json");
             }
         };
         Ok(Log { level, format })

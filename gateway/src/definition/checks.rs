@@ -14,24 +14,17 @@ pub(super) struct Findings {
 
 impl Findings {
     fn refuse(&mut self, path: impl Into<String>, reason: impl Into<String>) {
-        self.refusals.push(Refusal {
-            path: path.into(),
-            reason: reason.into(),
-        });
+        self.refusals.push(Refusal { path: path.into(), reason: reason.into() });
     }
 
     fn apply(&mut self, rules: &[rules::Rule], document: &Value) {
-        self.refusals
-            .extend(rules.iter().flat_map(|rule| rule.broken_in(document, "")));
+        self.refusals.extend(rules.iter().flat_map(|rule| rule.broken_in(document, "")));
     }
 }
 
 /// Checks a definition and the document that it was read from.
 pub(super) fn check(definition: &Definition, document: &Value) -> Findings {
-    let mut findings = Findings {
-        ignored: rules::ignored_in(document),
-        ..Findings::default()
-    };
+    let mut findings = Findings { ignored: rules::ignored_in(document), ..Findings::default() };
     if let Err(refusal) = definition.listen_path() {
         findings.refusals.push(refusal);
     }
@@ -52,9 +45,7 @@ pub(super) fn check(definition: &Definition, document: &Value) -> Findings {
 fn check_target(definition: &Definition, findings: &mut Findings) {
     let target = &definition.proxy.target_url;
     let (scheme, rest) = target.split_once("://").unwrap_or(("", target));
-    let known = ["http", "https", "ws", "wss"]
-        .iter()
-        .any(|known| scheme.eq_ignore_ascii_case(known));
+    let known = ["http", "https", "ws", "wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
     if !known || rest.is_empty() || rest.starts_with(['/', '?', '#']) {
         findings.refuse(
             "proxy.target_url",
@@ -64,17 +55,12 @@ fn check_target(definition: &Definition, findings: &mut Findings) {
     if definition.proxy.enable_load_balancing && !definition.proxy.target_list.is_empty() {
         findings.refuse(
             "proxy.enable_load_balancing",
-            "load balancing is not supported in this version: set it to false; proxy.target_url is called then",
+            "load balancing is not supported yet: set it to false; proxy.target_url is called then",
         );
     }
     let protocol = &definition.protocol;
     if !matches!(protocol.as_str(), "" | "http") {
-        findings.refuse(
-            "protocol",
-            format!(
-                "{protocol:?} is not supported in this version: set it to \"http\" or remove it"
-            ),
-        );
+        findings.refuse("protocol", format!("{protocol:?} is not supported yet: set it to \"http\" or remove it"));
     }
 }
 
@@ -94,10 +80,7 @@ fn check_references(path: &str, value: &Value, findings: &mut Findings) {
         }
         Value::String(text) if STORES.iter().any(|store| text.contains(store)) => findings.refuse(
             path,
-            format!(
-                "{}: this store is not supported in this version: use env://NAME or secrets://KEY",
-                short(value)
-            ),
+            format!("{}: this store is not supported yet: use env://NAME or secrets://KEY", short(value)),
         ),
         _ => {}
     }
@@ -107,14 +90,10 @@ fn check_auth(definition: &Definition, findings: &mut Findings) {
     if definition.custom_auth() {
         return check_custom_auth(definition, findings);
     }
-    if findings
-        .refusals
-        .iter()
-        .all(|refusal| !is_auth_switch(&refusal.path))
-    {
+    if findings.refusals.iter().all(|refusal| !is_auth_switch(&refusal.path)) {
         findings.refuse(
             "use_keyless",
-            "no method of auth is on, so auth tokens would decide, and they are not supported in this version: set it to true to let everybody in, or set custom_plugin_auth_enabled and name an auth_check hook",
+            "no method of auth is on, so auth tokens would decide, and they are not supported yet: set it to true to let everybody in, or set custom_plugin_auth_enabled and name an auth_check hook",
         );
     }
 }
@@ -127,63 +106,42 @@ fn check_custom_auth(definition: &Definition, findings: &mut Findings) {
     const NOBODY: &str = "custom auth without a hook lets nobody in";
     let hook = &definition.custom_middleware.auth_check;
     if hook.disabled {
-        findings.refuse(
-            "custom_middleware.auth_check.disabled",
-            format!("{NOBODY}: set it to false"),
-        );
+        findings.refuse("custom_middleware.auth_check.disabled", format!("{NOBODY}: set it to false"));
     }
     if hook.name.is_empty() {
-        findings.refuse(
-            "custom_middleware.auth_check.name",
-            format!("{NOBODY}: name the hook to call"),
-        );
+        findings.refuse("custom_middleware.auth_check.name", format!("{NOBODY}: name the hook to call"));
     }
-    let IdExtractor {
-        disabled,
-        extract_with,
-        ..
-    } = &definition.custom_middleware.id_extractor;
+    let IdExtractor { disabled, extract_with, .. } = &definition.custom_middleware.id_extractor;
     if !disabled && matches!(extract_with.as_str(), "value" | "regex" | "xpath") {
         findings.refuse(
             "custom_middleware.id_extractor.extract_with",
-            "id extractors are not supported in this version: set custom_middleware.id_extractor.disabled; the hook is then called for every request",
+            "id extractors are not supported yet: set custom_middleware.id_extractor.disabled; the hook is then called for every request",
         );
     }
     let identity = &definition.base_identity_provided_by;
     if !matches!(identity.as_str(), "" | "custom_auth") {
         findings.refuse(
             "base_identity_provided_by",
-            format!("{identity:?} is not supported in this version, so nobody would have a session: set it to \"custom_auth\" or remove it"),
+            format!("{identity:?} is not supported yet, so nobody would have a session: set it to \"custom_auth\" or remove it"),
         );
     }
     let engine = &definition.auth_provider.storage_engine;
     if matches!(engine.as_str(), "ldap" | "rpc") {
-        findings.refuse(
-            "auth_provider.storage_engine",
-            format!("{engine:?} is not supported in this version: remove it"),
-        );
+        findings.refuse("auth_provider.storage_engine", format!("{engine:?} is not supported yet: remove it"));
     }
 }
 
 fn check_ip_lists(definition: &Definition, findings: &mut Findings) {
     let lists = [
-        (
-            "allowed_ips",
-            &definition.allowed_ips,
-            definition.enable_ip_whitelisting,
-        ),
-        (
-            "blacklisted_ips",
-            &definition.blacklisted_ips,
-            definition.enable_ip_blacklisting,
-        ),
+        ("allowed_ips", &definition.allowed_ips, definition.enable_ip_whitelisting),
+        ("blacklisted_ips", &definition.blacklisted_ips, definition.enable_ip_blacklisting),
     ];
     for (path, list, enabled) in lists {
         let off = definition.ip_access_control_disabled && !enabled;
         if !list.is_empty() && !off {
             findings.refuse(
                 path,
-                "lists of client addresses are not supported in this version: empty it, or set ip_access_control_disabled and leave its enable_ip switch off",
+                "lists of client addresses are not supported yet: empty it, or set ip_access_control_disabled and leave its enable_ip switch off",
             );
         }
     }
@@ -195,16 +153,13 @@ fn check_limits(definition: &Definition, findings: &mut Findings) {
     if on && !definition.disable_rate_limit {
         findings.refuse(
             "global_rate_limit.rate",
-            format!("{}: rate limits of APIs are not supported in this version: set global_rate_limit.disabled", limit.rate),
+            format!("{}: rate limits of APIs are not supported yet: set global_rate_limit.disabled", limit.rate),
         );
     }
     if !matches!(definition.expiration.as_str(), "" | "-1") {
         findings.refuse(
             "expiration",
-            format!(
-                "{:?}: APIs do not expire in this version: remove it",
-                definition.expiration
-            ),
+            format!("{:?}: expiry of APIs is not supported yet: remove it", definition.expiration),
         );
     }
 }
@@ -214,7 +169,10 @@ fn check_native_plugins(hooks: &[Hook], findings: &mut Findings) {
         if !hook.disabled && hook.path.ends_with(".so") {
             findings.refuse(
                 format!("custom_middleware.response[{index}].path"),
-                format!("{:?}: plugins in Go do not run in this gateway: remove the hook or serve it from a plugin server", hook.path),
+                format!(
+                    "{:?}: plugins in Go do not run in this gateway: remove the hook or serve it from a plugin server",
+                    hook.path
+                ),
             );
         }
     }

@@ -51,25 +51,13 @@ pub enum DefinitionError {
 }
 
 fn list(refusals: &[Refusal]) -> String {
-    refusals
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl From<ReadError> for DefinitionError {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Syntax {
-                line,
-                column,
-                message,
-            } => Self::Syntax {
-                line,
-                column,
-                message,
-            },
+            ReadError::Syntax { line, column, message } => Self::Syntax { line, column, message },
             ReadError::Shape { path, message } => Self::Shape { path, message },
         }
     }

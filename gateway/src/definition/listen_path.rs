@@ -6,9 +6,7 @@ pub(super) fn normalise(written: &str) -> Result<String, String> {
         return Err("the listen path is missing: write one like \"/my-api/\"".to_owned());
     }
     if written.contains(' ') {
-        return Err(format!(
-            "{written:?} has a space in it: write a listen path without"
-        ));
+        return Err(format!("{written:?} has a space in it: write a listen path without"));
     }
     Ok(clean(written))
 }
@@ -26,11 +24,7 @@ fn clean(written: &str) -> String {
         }
     }
     let path = format!("/{}", segments.join("/"));
-    if written.ends_with('/') && path != "/" {
-        path + "/"
-    } else {
-        path
-    }
+    if written.ends_with('/') && path != "/" { path + "/" } else { path }
 }
 
 #[cfg(test)]

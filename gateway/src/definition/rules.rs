@@ -21,72 +21,60 @@ impl Rule {
 
     /// Everything in a document that breaks the rule, below a path.
     pub(super) fn broken_in(&self, document: &Value, below: &str) -> Vec<Refusal> {
-        if self
-            .unless
-            .is_some_and(|switch| is_set_at(document, switch))
-        {
+        if self.unless.is_some_and(|switch| is_set_at(document, switch)) {
             return Vec::new();
         }
         find(document, self.path)
             .into_iter()
             .filter(|found| is_set(found.value))
-            .map(|found| Refusal {
-                path: format!("{below}{}", found.path),
-                reason: self.reason.to_owned(),
-            })
+            .map(|found| Refusal { path: format!("{below}{}", found.path), reason: self.reason.to_owned() })
             .collect()
     }
 }
 
 const fn rule(path: &'static str, reason: &'static str) -> Rule {
-    Rule {
-        path,
-        unless: None,
-        reason,
-    }
+    Rule { path, unless: None, reason }
 }
 
-const AUTH: &str = "this method of auth is not supported in this version: set it to false and use custom_plugin_auth_enabled with an auth_check hook";
-const TLS: &str =
-    "TLS to the upstream cannot be configured per API in this version: remove the setting";
-const CERTIFICATES: &str =
-    "certificates of APIs are not supported in this version: remove the setting";
-const CORS: &str = "CORS is not supported in this version: set it to false, and answer for the origins in the upstream or in a hook";
-const HEADERS: &str =
-    "header changes are not supported in this version: remove them, or make them in a hook";
-const SIZE: &str = "size limits of APIs are not supported in this version: remove it, or set http_server_options.max_request_body_size in tyk.conf";
-const OURS: &str = "this setting of hooks is not supported in this version: remove it";
+const AUTH: &str = "this method of auth is not supported yet: set it to false and use custom_plugin_auth_enabled with an auth_check hook";
+const TLS: &str = "TLS to the upstream cannot be configured per API yet: remove the setting";
+const CERTIFICATES: &str = "certificates of APIs are not supported yet: remove the setting";
+const CORS: &str =
+    "CORS is not supported yet: set it to false, and answer for the origins in the upstream or in a hook";
+const HEADERS: &str = "header changes are not supported yet: remove them, or make them in a hook";
+const SIZE: &str = "size limits of APIs are not supported yet: remove it, or set http_server_options.max_request_body_size in tyk.conf";
+const OURS: &str = "this setting of hooks is not supported yet: remove it";
 
 /// For every API.
 pub(super) static EVERYONE: &[Rule] = &[
-    rule("use_mutual_tls_auth", "client certificates are not supported in this version: set it to false"),
+    rule("use_mutual_tls_auth", "client certificates are not supported yet: set it to false"),
     rule("CORS.enable", CORS),
     rule("CORS.options_passthrough", CORS),
-    rule("definition.enabled", "versions are not supported in this version: set it to false and give each version a definition of its own"),
-    rule("strip_auth_data", "credentials are not stripped in this version: set it to false, and delete the header in a Post hook"),
-    rule("enable_batch_request_support", "batch requests are not supported in this version: set it to false"),
-    rule("response_processors", "response processors are not supported in this version: remove them; response hooks need none"),
-    rule("custom_middleware_bundle", "plugin bundles are not supported in this version: write the hooks into custom_middleware, or set custom_middleware_bundle_disabled")
+    rule("definition.enabled", "versions are not supported yet: set it to false and give each version a definition of its own"),
+    rule("strip_auth_data", "credentials are not stripped yet: set it to false, and delete the header in a Post hook"),
+    rule("enable_batch_request_support", "batch requests are not supported yet: set it to false"),
+    rule("response_processors", "response processors are not supported yet: remove them; response hooks need none"),
+    rule("custom_middleware_bundle", "plugin bundles are not supported yet: write the hooks into custom_middleware, or set custom_middleware_bundle_disabled")
         .unless("custom_middleware_bundle_disabled"),
     rule("custom_middleware.*.timeout_ms", OURS),
     rule("custom_middleware.*.*.timeout_ms", OURS),
     rule("custom_middleware.*.on_failure", OURS),
     rule("custom_middleware.*.*.on_failure", OURS),
-    rule("proxy.service_discovery.use_discovery_service", "service discovery is not supported in this version: set it to false and name the upstream in proxy.target_url"),
-    rule("proxy.check_host_against_uptime_tests", "uptime tests are not supported in this version: set it to false"),
+    rule("proxy.service_discovery.use_discovery_service", "service discovery is not supported yet: set it to false and name the upstream in proxy.target_url"),
+    rule("proxy.check_host_against_uptime_tests", "uptime tests are not supported yet: set it to false"),
     rule("proxy.transport.ssl_insecure_skip_verify", TLS),
     rule("proxy.transport.ssl_ciphers", TLS),
     rule("proxy.transport.ssl_min_version", TLS),
     rule("proxy.transport.ssl_max_version", TLS),
     rule("proxy.transport.ssl_force_common_name_check", TLS),
-    rule("proxy.transport.proxy_url", "a proxy towards the upstream is not supported in this version: remove it"),
+    rule("proxy.transport.proxy_url", "a proxy towards the upstream is not supported yet: remove it"),
     rule("upstream_certificates", TLS).unless("upstream_certificates_disabled"),
     rule("pinned_public_keys", TLS).unless("certificate_pinning_disabled"),
-    rule("upstream_auth.enabled", "credentials for the upstream are not supported in this version: set it to false, or add the header in a Post hook"),
-    rule("request_signing.is_enabled", "request signing is not supported in this version: set it to false, or sign in a Post hook"),
+    rule("upstream_auth.enabled", "credentials for the upstream are not supported yet: set it to false, or add the header in a Post hook"),
+    rule("request_signing.is_enabled", "request signing is not supported yet: set it to false, or sign in a Post hook"),
     rule("certificates", CERTIFICATES),
-    rule("listen_port", "ports of APIs are not supported in this version: remove it; the API is served on the gateway's port"),
-    rule("is_oas", "OpenAPI documents are not supported in this version, and this one may hold rules: set it to false if the classic definition says it all"),
+    rule("listen_port", "ports of APIs are not supported yet: remove it; the API is served on the gateway's port"),
+    rule("is_oas", "OpenAPI documents are not supported yet, and this one may hold rules: set it to false if the classic definition says it all"),
     rule("graphql.enabled", "GraphQL is not supported: set it to false"),
 ];
 
@@ -99,13 +87,10 @@ pub(super) static PROTECTED: &[Rule] = &[
     rule("use_oauth2", AUTH),
     rule("use_openid", AUTH),
     rule("external_oauth.enabled", AUTH),
-    rule(
-        "auth_configs.*.use_certificate",
-        "client certificates are not supported in this version: set it to false",
-    ),
+    rule("auth_configs.*.use_certificate", "client certificates are not supported yet: set it to false"),
     rule(
         "auth_configs.*.validate_signature",
-        "signatures of requests are not checked in this version: set it to false, or check them in the auth_check hook",
+        "signatures of requests are not checked yet: set it to false, or check them in the auth_check hook",
     ),
 ];
 
@@ -116,9 +101,12 @@ pub(super) static VERSION: &[Rule] = &[
     rule("global_response_headers", HEADERS).unless("global_response_headers_disabled"),
     rule("global_response_headers_remove", HEADERS).unless("global_response_headers_disabled"),
     rule("global_size_limit", SIZE).unless("global_size_limit_disabled"),
-    rule("global_enforce_timeout", "timeouts of APIs are not supported in this version: remove it, or set proxy_default_timeout in tyk.conf")
-        .unless("global_enforce_timeout_disabled"),
-    rule("override_target", "the target of a version is not supported in this version: remove it and write it to proxy.target_url"),
+    rule(
+        "global_enforce_timeout",
+        "timeouts of APIs are not supported yet: remove it, or set proxy_default_timeout in tyk.conf",
+    )
+    .unless("global_enforce_timeout_disabled"),
+    rule("override_target", "the target of a version is not supported yet: remove it and write it to proxy.target_url"),
 ];
 
 /// Known keys that change nothing about who gets in or what the upstream sees.
@@ -134,10 +122,7 @@ pub(super) static IGNORED: &[(&str, Option<&str>)] = &[
     ("expire_analytics_after", None),
     ("detailed_tracing", None),
     ("analytics_plugin.enable", None),
-    (
-        "custom_middleware.traffic_logs.name",
-        Some("custom_middleware.traffic_logs.disabled"),
-    ),
+    ("custom_middleware.traffic_logs.name", Some("custom_middleware.traffic_logs.disabled")),
     ("session_lifetime", None),
     ("session_lifetime_respects_key_expiration", None),
     ("dont_set_quota_on_create", None),

@@ -51,9 +51,7 @@ fn version(changes: Value) -> String {
 
 fn refused(text: &str) -> Vec<String> {
     match Definition::parse(text).unwrap_err() {
-        DefinitionError::Unsupported(refusals) => {
-            refusals.into_iter().map(|refusal| refusal.path).collect()
-        }
+        DefinitionError::Unsupported(refusals) => refusals.into_iter().map(|refusal| refusal.path).collect(),
         other => vec![other.to_string()],
     }
 }
@@ -65,72 +63,38 @@ fn keyless_and_custom_definitions_are_read_as_written() {
     assert!(parsed.ignored.is_empty());
     assert_eq!(definition.custom_middleware.pre[0].name, "Pre");
     assert_eq!(definition.custom_middleware.auth_check, Hook::default());
-    assert_eq!(
-        definition.auth_configs["authToken"].auth_header_name,
-        "Authorization"
-    );
-    assert_eq!(
-        Value::Object(definition.config_data.clone().unwrap()),
-        json!({"B": 1, "a": null})
-    );
+    assert_eq!(definition.auth_configs["authToken"].auth_header_name, "Authorization");
+    assert_eq!(Value::Object(definition.config_data.clone().unwrap()), json!({"B": 1, "a": null}));
     assert_eq!(definition.listen_path().unwrap(), "/demo/");
     assert!(!definition.custom_auth());
 
-    for switch in [
-        "custom_plugin_auth_enabled",
-        "enable_coprocess_auth",
-        "use_go_plugin_auth",
-    ] {
+    for switch in ["custom_plugin_auth_enabled", "enable_coprocess_auth", "use_go_plugin_auth"] {
         let text = custom(json!({"custom_plugin_auth_enabled": false, switch: true}));
-        assert!(
-            Definition::parse(&text).unwrap().definition.custom_auth(),
-            "{switch}"
-        );
+        assert!(Definition::parse(&text).unwrap().definition.custom_auth(), "{switch}");
     }
 }
 
 #[test]
 fn keys_match_in_any_case() {
-    let text = r#"{"Use_Keyless": true, "PROXY": {"Listen_Path": "x", "Target_URL": "HTTP://h"}, "cors": {"Enable": true}}"#;
+    let text =
+        r#"{"Use_Keyless": true, "PROXY": {"Listen_Path": "x", "Target_URL": "HTTP://h"}, "cors": {"Enable": true}}"#;
     assert_eq!(refused(text), ["CORS.enable"]);
 }
 
 #[test]
 fn text_that_is_not_a_definition_says_where() {
-    assert_eq!(
-        refused("{\"proxy\": }"),
-        ["line 1, column 11: expected value"]
-    );
-    assert_eq!(
-        refused(r#"{"proxy": {"listen_path": 5}}"#),
-        ["proxy.listen_path: expected text, found 5"]
-    );
-    assert_eq!(
-        refused(r#"{"listen_port": 0}"#),
-        ["proxy.listen_path", "proxy.target_url", "use_keyless"]
-    );
+    assert_eq!(refused("{\"proxy\": }"), ["line 1, column 11: expected value"]);
+    assert_eq!(refused(r#"{"proxy": {"listen_path": 5}}"#), ["proxy.listen_path: expected text, found 5"]);
+    assert_eq!(refused(r#"{"listen_port": 0}"#), ["proxy.listen_path", "proxy.target_url", "use_keyless"]);
 }
 
 #[test]
 fn an_unusable_listen_path_or_target_is_refused() {
     for path in ["", "/a b/"] {
-        assert_eq!(
-            refused(&keyless(json!({"proxy": {"listen_path": path}}))),
-            ["proxy.listen_path"]
-        );
+        assert_eq!(refused(&keyless(json!({"proxy": {"listen_path": path}}))), ["proxy.listen_path"]);
     }
-    for target in [
-        "",
-        "127.0.0.1:80",
-        "h2c://h",
-        "tyk://self",
-        "http://",
-        "http:///x",
-    ] {
-        assert_eq!(
-            refused(&keyless(json!({"proxy": {"target_url": target}}))),
-            ["proxy.target_url"]
-        );
+    for target in ["", "127.0.0.1:80", "h2c://h", "tyk://self", "http://", "http:///x"] {
+        assert_eq!(refused(&keyless(json!({"proxy": {"target_url": target}}))), ["proxy.target_url"]);
     }
 }
 
@@ -149,31 +113,17 @@ fn every_other_method_of_auth_is_refused_by_name() {
         assert!(paths.contains(&switch.to_owned()), "{switch}: {paths:?}");
         assert_eq!(refused(&custom(json!({switch: true}))), [switch]);
     }
-    assert_eq!(
-        refused(&keyless(json!({"use_keyless": false}))),
-        ["use_keyless"]
-    );
-    assert_eq!(
-        refused(&custom(json!({"external_oauth": {"enabled": true}}))),
-        ["external_oauth.enabled"]
-    );
+    assert_eq!(refused(&keyless(json!({"use_keyless": false}))), ["use_keyless"]);
+    assert_eq!(refused(&custom(json!({"external_oauth": {"enabled": true}}))), ["external_oauth.enabled"]);
     let certificate = json!({"auth_configs": {"authToken": {"use_certificate": true}}});
-    assert_eq!(
-        refused(&custom(certificate)),
-        ["auth_configs.authToken.use_certificate"]
-    );
+    assert_eq!(refused(&custom(certificate)), ["auth_configs.authToken.use_certificate"]);
 }
 
 #[test]
 fn methods_of_auth_count_for_nothing_on_a_keyless_api_except_client_certificates() {
-    let text = keyless(
-        json!({"use_standard_auth": true, "enable_jwt": true, "custom_plugin_auth_enabled": true}),
-    );
+    let text = keyless(json!({"use_standard_auth": true, "enable_jwt": true, "custom_plugin_auth_enabled": true}));
     assert!(Definition::parse(&text).is_ok());
-    assert_eq!(
-        refused(&keyless(json!({"use_mutual_tls_auth": true}))),
-        ["use_mutual_tls_auth"]
-    );
+    assert_eq!(refused(&keyless(json!({"use_mutual_tls_auth": true}))), ["use_mutual_tls_auth"]);
 }
 
 #[test]
@@ -183,74 +133,35 @@ fn custom_auth_needs_its_hook_and_no_identity_from_elsewhere() {
         refused(&middleware(json!({"auth_check": {"disabled": true}}))),
         ["custom_middleware.auth_check.disabled"]
     );
-    assert_eq!(
-        refused(&middleware(json!({"auth_check": {"name": ""}}))),
-        ["custom_middleware.auth_check.name"]
-    );
-    assert_eq!(
-        refused(&middleware(json!({"auth_check": null}))),
-        ["custom_middleware.auth_check.name"]
-    );
+    assert_eq!(refused(&middleware(json!({"auth_check": {"name": ""}}))), ["custom_middleware.auth_check.name"]);
+    assert_eq!(refused(&middleware(json!({"auth_check": null}))), ["custom_middleware.auth_check.name"]);
     let extractor = |changes: Value| middleware(json!({"id_extractor": changes}));
-    assert_eq!(
-        refused(&extractor(json!({"extract_with": "value"}))),
-        ["custom_middleware.id_extractor.extract_with"]
-    );
-    assert!(
-        Definition::parse(&extractor(
-            json!({"extract_with": "value", "disabled": true})
-        ))
-        .is_ok()
-    );
+    assert_eq!(refused(&extractor(json!({"extract_with": "value"}))), ["custom_middleware.id_extractor.extract_with"]);
+    assert!(Definition::parse(&extractor(json!({"extract_with": "value", "disabled": true}))).is_ok());
     assert!(Definition::parse(&extractor(json!({"extract_with": ""}))).is_ok());
-    assert_eq!(
-        refused(&custom(json!({"base_identity_provided_by": "auth_token"}))),
-        ["base_identity_provided_by"]
-    );
-    assert!(
-        Definition::parse(&custom(json!({"base_identity_provided_by": "custom_auth"}))).is_ok()
-    );
+    assert_eq!(refused(&custom(json!({"base_identity_provided_by": "auth_token"}))), ["base_identity_provided_by"]);
+    assert!(Definition::parse(&custom(json!({"base_identity_provided_by": "custom_auth"}))).is_ok());
 }
 
 #[test]
 fn an_ip_list_is_refused_when_it_is_in_force() {
-    assert_eq!(
-        refused(&keyless(json!({"allowed_ips": ["10.0.0.1"]}))),
-        ["allowed_ips"]
-    );
+    assert_eq!(refused(&keyless(json!({"allowed_ips": ["10.0.0.1"]}))), ["allowed_ips"]);
     let off = json!({"blacklisted_ips": ["10.0.0.1"], "ip_access_control_disabled": true});
     assert!(Definition::parse(&keyless(off.clone())).is_ok());
     let mut on = off;
     merge(&mut on, json!({"enable_ip_blacklisting": true}));
     assert_eq!(refused(&keyless(on)), ["blacklisted_ips"]);
-    assert!(
-        Definition::parse(&keyless(
-            json!({"enable_ip_whitelisting": true, "allowed_ips": []})
-        ))
-        .is_ok()
-    );
+    assert!(Definition::parse(&keyless(json!({"enable_ip_whitelisting": true, "allowed_ips": []}))).is_ok());
 }
 
 #[test]
 fn steps_that_are_not_built_are_refused_by_their_path() {
     for (changes, path) in [
-        (
-            json!({"CORS": {"options_passthrough": true}}),
-            "CORS.options_passthrough",
-        ),
-        (
-            json!({"definition": {"enabled": true}}),
-            "definition.enabled",
-        ),
+        (json!({"CORS": {"options_passthrough": true}}), "CORS.options_passthrough"),
+        (json!({"definition": {"enabled": true}}), "definition.enabled"),
         (json!({"strip_auth_data": true}), "strip_auth_data"),
-        (
-            json!({"response_processors": [{"name": "header_injector"}]}),
-            "response_processors",
-        ),
-        (
-            json!({"custom_middleware_bundle": "b.zip"}),
-            "custom_middleware_bundle",
-        ),
+        (json!({"response_processors": [{"name": "header_injector"}]}), "response_processors"),
+        (json!({"custom_middleware_bundle": "b.zip"}), "custom_middleware_bundle"),
         (
             json!({"custom_middleware": {"response": [{"name": "f", "path": "./p.so"}]}}),
             "custom_middleware.response[0].path",
@@ -263,34 +174,16 @@ fn steps_that_are_not_built_are_refused_by_their_path() {
             json!({"custom_middleware": {"auth_check": {"name": "a", "on_failure": {"action": "skip"}}}}),
             "custom_middleware.auth_check.on_failure",
         ),
-        (
-            json!({"proxy": {"enable_load_balancing": true, "target_list": ["http://a"]}}),
-            "proxy.enable_load_balancing",
-        ),
-        (
-            json!({"proxy": {"transport": {"ssl_min_version": 772}}}),
-            "proxy.transport.ssl_min_version",
-        ),
-        (
-            json!({"upstream_certificates": {"*": "id"}}),
-            "upstream_certificates",
-        ),
-        (
-            json!({"pinned_public_keys": {"*": "id"}}),
-            "pinned_public_keys",
-        ),
-        (
-            json!({"global_rate_limit": {"rate": 1, "per": 60}}),
-            "global_rate_limit.rate",
-        ),
+        (json!({"proxy": {"enable_load_balancing": true, "target_list": ["http://a"]}}), "proxy.enable_load_balancing"),
+        (json!({"proxy": {"transport": {"ssl_min_version": 772}}}), "proxy.transport.ssl_min_version"),
+        (json!({"upstream_certificates": {"*": "id"}}), "upstream_certificates"),
+        (json!({"pinned_public_keys": {"*": "id"}}), "pinned_public_keys"),
+        (json!({"global_rate_limit": {"rate": 1, "per": 60}}), "global_rate_limit.rate"),
         (json!({"expiration": "2030-01-01 00:00"}), "expiration"),
         (json!({"listen_port": 9000}), "listen_port"),
         (json!({"protocol": "https"}), "protocol"),
         (json!({"is_oas": true}), "is_oas"),
-        (
-            json!({"config_data": {"key": "vault://a"}}),
-            "config_data.key",
-        ),
+        (json!({"config_data": {"key": "vault://a"}}), "config_data.key"),
     ] {
         assert_eq!(refused(&keyless(changes)), [path]);
     }
@@ -309,10 +202,7 @@ fn what_is_switched_off_is_not_refused() {
         json!({"expiration": "-1"}),
         json!({"version_data": null}),
     ] {
-        assert!(
-            Definition::parse(&keyless(changes.clone())).is_ok(),
-            "{changes}"
-        );
+        assert!(Definition::parse(&keyless(changes.clone())).is_ok(), "{changes}");
     }
 }
 
@@ -327,14 +217,8 @@ fn rules_of_the_version_in_force_are_refused_and_those_of_others_are_not() {
             json!({"extended_paths": {"black_list": [{"path": "/a", "disabled": true}, {"path": "/b"}]}}),
             "extended_paths.black_list[1]",
         ),
-        (
-            json!({"extended_paths": {"url_rewrites": [{"path": "/a"}]}}),
-            "extended_paths.url_rewrites[0]",
-        ),
-        (
-            json!({"use_extended_paths": false, "paths": {"white_list": ["/a"]}}),
-            "paths.white_list[0]",
-        ),
+        (json!({"extended_paths": {"url_rewrites": [{"path": "/a"}]}}), "extended_paths.url_rewrites[0]"),
+        (json!({"use_extended_paths": false, "paths": {"white_list": ["/a"]}}), "paths.white_list[0]"),
     ] {
         assert_eq!(refused(&version(changes)), [below(path)]);
     }
@@ -343,20 +227,12 @@ fn rules_of_the_version_in_force_are_refused_and_those_of_others_are_not() {
         json!({"paths": {"white_list": ["/a"]}}),
         json!({"use_extended_paths": false, "extended_paths": {"black_list": [{"path": "/b"}]}}),
     ] {
-        assert!(
-            Definition::parse(&version(changes.clone())).is_ok(),
-            "{changes}"
-        );
+        assert!(Definition::parse(&version(changes.clone())).is_ok(), "{changes}");
     }
-    let two = |other: &str| {
-        keyless(json!({"version_data": {"versions": {other: {"global_size_limit": 1}}}}))
-    };
+    let two = |other: &str| keyless(json!({"version_data": {"versions": {other: {"global_size_limit": 1}}}}));
     assert!(Definition::parse(&two("v2.0")).is_ok());
     assert_eq!(refused(&two("default")), ["version_data.versions"]);
-    assert_eq!(
-        refused(&keyless(json!({"version_data": {"not_versioned": false}}))),
-        ["version_data.not_versioned"]
-    );
+    assert_eq!(refused(&keyless(json!({"version_data": {"not_versioned": false}}))), ["version_data.not_versioned"]);
 }
 
 #[test]
@@ -381,12 +257,8 @@ fn what_decides_nothing_is_named_once() {
 
 #[test]
 fn refusals_read_as_one_sentence_each() {
-    let error =
-        Definition::parse(&keyless(json!({"strip_auth_data": true, "is_oas": true}))).unwrap_err();
+    let error = Definition::parse(&keyless(json!({"strip_auth_data": true, "is_oas": true}))).unwrap_err();
     let text = error.to_string();
-    assert!(
-        text.starts_with("strip_auth_data: credentials are not stripped"),
-        "{text}"
-    );
+    assert!(text.starts_with("strip_auth_data: credentials are not stripped"), "{text}");
     assert!(text.contains("; is_oas: "), "{text}");
 }

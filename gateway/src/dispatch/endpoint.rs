@@ -109,8 +109,7 @@ impl Endpoint {
 
 /// Spread enough for its purpose, without a generator of random numbers.
 fn jitter() -> Duration {
-    let nanos = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.subsec_nanos());
+    let nanos =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     JITTER * (nanos % 1000) / 1000
 }

@@ -82,7 +82,8 @@ impl Server {
             let known = endpoints.list.iter().find(|endpoint| *endpoint.address() == address);
             known.cloned().unwrap_or_else(|| Arc::new(Endpoint::new(address)))
         };
-        let list = found.into_iter().map(|at| keep(Address::Tcp { host: at.ip().to_string(), port: at.port() })).collect();
+        let list =
+            found.into_iter().map(|at| keep(Address::Tcp { host: at.ip().to_string(), port: at.port() })).collect();
         *endpoints = Endpoints { list, resolved: Some(Instant::now()) };
     }
 

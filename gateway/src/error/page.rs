@@ -50,7 +50,10 @@ pub enum TemplateError {
 impl Pages {
     /// Loads `error*.json` and `error*.xml` from the operator's folder; without one, ours are used.
     pub fn load(folder: Option<&Path>, generator: bool) -> Result<Self, TemplateError> {
-        let mut templates = BTreeMap::from([("error.json".to_owned(), Template::of(JSON)), ("error.xml".to_owned(), Template::of(XML))]);
+        let mut templates = BTreeMap::from([
+            ("error.json".to_owned(), Template::of(JSON)),
+            ("error.xml".to_owned(), Template::of(XML)),
+        ]);
         if let Some(folder) = folder {
             let unreadable = |source| TemplateError::Unreadable { path: folder.to_owned(), source };
             for entry in fs::read_dir(folder).map_err(unreadable)? {
@@ -98,7 +101,8 @@ impl Template {
     }
 
     fn read(path: &Path) -> Result<Self, TemplateError> {
-        let text = fs::read_to_string(path).map_err(|source| TemplateError::Unreadable { path: path.to_owned(), source })?;
+        let text =
+            fs::read_to_string(path).map_err(|source| TemplateError::Unreadable { path: path.to_owned(), source })?;
         let mut parts = vec![String::new()];
         let mut rest = text.as_str();
         while let Some((before, after)) = rest.split_once("{{") {

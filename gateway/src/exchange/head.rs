@@ -73,7 +73,6 @@ impl Head {
             _ => host,
         }
     }
-
 }
 
 /// An old client's `Pragma: no-cache` means `Cache-Control: no-cache`, for hooks and upstream alike.
@@ -113,7 +112,10 @@ mod tests {
     #[test]
     fn the_host_of_an_absolute_target_wins_and_its_port_does_not_route() {
         let absolute = head(http::Request::get("http://abs.test:81/x").header("host", "other.test"));
-        assert_eq!((absolute.host.as_ref().unwrap().as_bytes(), absolute.host_name()), (&b"abs.test:81"[..], "abs.test"));
+        assert_eq!(
+            (absolute.host.as_ref().unwrap().as_bytes(), absolute.host_name()),
+            (&b"abs.test:81"[..], "abs.test")
+        );
         let plain = head(http::Request::get("/x").header("host", "[::1]:8080"));
         assert_eq!(plain.host_name(), "[::1]");
     }

@@ -178,7 +178,8 @@ fn legal_in_path(byte: u8) -> bool {
 }
 
 fn kept_in_path(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'$' | b'&' | b'+' | b'/' | b':' | b'=' | b'@')
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'$' | b'&' | b'+' | b'/' | b':' | b'=' | b'@')
 }
 
 fn escape(path: &[u8]) -> String {

@@ -54,7 +54,9 @@ fn answer(status: StatusCode, text: String, mut headers: HeaderMap) -> Reply {
 fn headers(given: &HashMap<String, String>) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(given.len());
     for (name, value) in given {
-        if let Some((name, value)) = header(name, value).filter(|(name, _)| !is_hop_by_hop(name) && name != CONTENT_LENGTH) {
+        if let Some((name, value)) =
+            header(name, value).filter(|(name, _)| !is_hop_by_hop(name) && name != CONTENT_LENGTH)
+        {
             out.insert(name, value);
         }
     }
@@ -64,15 +66,31 @@ fn headers(given: &HashMap<String, String>) -> HeaderMap {
 /// A header for the client: line breaks in the value become spaces, an illegal one is dropped.
 pub(super) fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
     let name = HeaderName::try_from(name).ok()?;
-    let value = HeaderValue::try_from(value).or_else(|_| HeaderValue::try_from(value.replace(['\r', '\n'], " "))).ok()?;
+    let value =
+        HeaderValue::try_from(value).or_else(|_| HeaderValue::try_from(value.replace(['\r', '\n'], " "))).ok()?;
     Some((name, value))
 }
 
 /// The content type that a browser would guess for this text.
 fn sniff(text: &str) -> &'static str {
     const HTML: [&str; 17] = [
-        "<!DOCTYPE HTML", "<HTML", "<HEAD", "<SCRIPT", "<IFRAME", "<H1", "<DIV", "<FONT", "<TABLE", "<A", "<STYLE",
-        "<TITLE", "<B", "<BODY", "<BR", "<P", "<!--",
+        "<!DOCTYPE HTML",
+        "<HTML",
+        "<HEAD",
+        "<SCRIPT",
+        "<IFRAME",
+        "<H1",
+        "<DIV",
+        "<FONT",
+        "<TABLE",
+        "<A",
+        "<STYLE",
+        "<TITLE",
+        "<B",
+        "<BODY",
+        "<BR",
+        "<P",
+        "<!--",
     ];
     let start = text.trim_start_matches(['\t', '\n', '\x0c', '\r', ' ']);
     let is_html = |tag: &str| {
@@ -85,7 +103,12 @@ fn sniff(text: &str) -> &'static str {
     if start.starts_with("<?xml") {
         return "text/xml; charset=utf-8";
     }
-    for (magic, kind) in [("%PDF-", "application/pdf"), ("%!PS-Adobe-", "application/postscript"), ("GIF87a", "image/gif"), ("GIF89a", "image/gif")] {
+    for (magic, kind) in [
+        ("%PDF-", "application/pdf"),
+        ("%!PS-Adobe-", "application/postscript"),
+        ("GIF87a", "image/gif"),
+        ("GIF89a", "image/gif"),
+    ] {
         if text.starts_with(magic) {
             return kind;
         }

@@ -105,7 +105,8 @@ pub(super) fn summary(response: &ResponseObject, status: StatusCode, sent: &Hash
     if response.status_code != i32::from(status.as_u16()) {
         parts.push(format!("status {}", response.status_code));
     }
-    let mut changed: Vec<_> = response.headers.iter().filter(|(k, v)| sent.get(*k) != Some(v)).map(|(k, _)| k.as_str()).collect();
+    let mut changed: Vec<_> =
+        response.headers.iter().filter(|(k, v)| sent.get(*k) != Some(v)).map(|(k, _)| k.as_str()).collect();
     changed.sort_unstable();
     if !changed.is_empty() {
         parts.push(format!("set header {}", changed.join(", ")));

@@ -36,9 +36,7 @@ impl de::Error for Misfit {
             Unexpected::Signed(number) => number.to_string(),
             other => other.to_string(),
         };
-        Self(format!(
-            "expected a whole number of type {expected}, found {found}"
-        ))
+        Self(format!("expected a whole number of type {expected}, found {found}"))
     }
 
     /// The keys were brought to lower case, so a second one had another spelling.
@@ -57,10 +55,7 @@ impl<'de> IntoDeserializer<'de, Misfit> for Reader {
 
 impl Reader {
     fn misfit<T>(self, expected: &str) -> Result<T, Misfit> {
-        Err(Misfit(format!(
-            "expected {expected}, found {}",
-            short(&self.0)
-        )))
+        Err(Misfit(format!("expected {expected}, found {}", short(&self.0))))
     }
 
     fn whole<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
@@ -108,9 +103,7 @@ impl<'de> Deserializer<'de> for Reader {
         match self.0 {
             Value::Null => visitor.visit_unit(),
             Value::Bool(on) => visitor.visit_bool(on),
-            Value::Number(ref number) if number.is_f64() => {
-                visitor.visit_f64(number.as_f64().unwrap_or_default())
-            }
+            Value::Number(ref number) if number.is_f64() => visitor.visit_f64(number.as_f64().unwrap_or_default()),
             Value::Number(_) => self.whole(visitor),
             Value::String(text) => visitor.visit_string(text),
             Value::Array(_) => self.deserialize_seq(visitor),
@@ -187,11 +180,7 @@ impl<'de> Deserializer<'de> for Reader {
         visitor.visit_map(MapDeserializer::new(known))
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Misfit> {
         visitor.visit_newtype_struct(self)
     }
 

@@ -148,9 +148,15 @@ mod tests {
 
     #[test]
     fn unclean_paths_are_cleaned_and_clean_ones_left() {
-        for (path, clean) in
-            [("/a//b", "/a/b"), ("/a/./b/", "/a/b/"), ("/a/../b", "/b"), ("/..", "/"), ("//", "/"), ("", "/"), ("/a/.", "/a")]
-        {
+        for (path, clean) in [
+            ("/a//b", "/a/b"),
+            ("/a/./b/", "/a/b/"),
+            ("/a/../b", "/b"),
+            ("/..", "/"),
+            ("//", "/"),
+            ("", "/"),
+            ("/a/.", "/a"),
+        ] {
             assert_eq!(unclean(path).as_deref(), Some(clean), "{path}");
         }
         for path in ["/", "/a/b/", "/.well-known/x", "/a..b", "*"] {

@@ -68,7 +68,13 @@ fn run(runtime: &Runtime, mut queue: UnboundedReceiver<Accepted>, gateway: &Arc<
         let graceful = GracefulShutdown::new();
         while let Some((socket, peer)) = queue.recv().await {
             match tokio::net::TcpStream::from_std(socket) {
-                Ok(socket) => drop(tokio::spawn(connection(socket, peer, Arc::clone(gateway), Arc::clone(sockets), graceful.watcher()))),
+                Ok(socket) => drop(tokio::spawn(connection(
+                    socket,
+                    peer,
+                    Arc::clone(gateway),
+                    Arc::clone(sockets),
+                    graceful.watcher(),
+                ))),
                 Err(error) => tracing::warn!(%error, %peer, "a connection could not be taken over"),
             }
         }

@@ -35,7 +35,8 @@ impl Limiter {
         if session.rate <= 0.0 {
             return Ok(());
         }
-        let window = self.windows.get_with_by_ref(&session.key_id, || Arc::new(Mutex::new(Window { opened: now, used: 0.0 })));
+        let window =
+            self.windows.get_with_by_ref(&session.key_id, || Arc::new(Mutex::new(Window { opened: now, used: 0.0 })));
         let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
         if now.saturating_duration_since(window.opened) >= length(session.per) {
             *window = Window { opened: now, used: 0.0 };

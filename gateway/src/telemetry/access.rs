@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn hooks_are_told_in_order_with_time_and_outcome() {
-        let note = |name: &str, micros, outcome| HookNote { name: name.into(), took: Duration::from_micros(micros), outcome };
+        let note =
+            |name: &str, micros, outcome| HookNote { name: name.into(), took: Duration::from_micros(micros), outcome };
         let notes = [note("A", 1234, Outcome::Continued), note("B", 400, Outcome::Answered(403))];
         assert_eq!(hooks(&notes), "A 1.234ms continued, B 0.4ms answered 403");
     }

@@ -66,7 +66,8 @@ impl Client {
         http.set_nodelay(true);
         http.set_keepalive(Some(KEEP_ALIVE));
         http.set_connect_timeout(Some(config.timeout));
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
+        let https =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
         let idle = if config.close_connections { 0 } else { config.max_idle_per_host.unwrap_or(IDLE_PER_HOST) };
         let inner = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -93,7 +94,9 @@ impl ClientError {
         let Self::Failed(error) = self else { return false };
         sources(error).any(|source| {
             source.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
-                || source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
+                || source
+                    .downcast_ref::<io::Error>()
+                    .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
         })
     }
 

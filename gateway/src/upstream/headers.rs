@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE,
-    TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use http_body::Body as _;
@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn connection_takes_what_it_names_with_it() {
-        let mut headers = map(&[("connection", "X-Drop, close"), ("x-drop", "1"), ("keep-alive", "5"), ("x-stay", "1")]);
+        let mut headers =
+            map(&[("connection", "X-Drop, close"), ("x-drop", "1"), ("keep-alive", "5"), ("x-stay", "1")]);
         strip_hop_by_hop(&mut headers);
         assert_eq!(headers, map(&[("x-stay", "1")]));
     }

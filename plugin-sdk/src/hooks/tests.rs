@@ -9,23 +9,13 @@ use coprocess::{MiniRequestObject, ResponseObject, ReturnOverrides};
 use super::*;
 
 fn object(hook: HookType, name: &str) -> Object {
-    let mut object = Object {
-        hook_type: hook.into(),
-        hook_name: name.into(),
-        ..Default::default()
-    };
+    let mut object = Object { hook_type: hook.into(), hook_name: name.into(), ..Default::default() };
     object.request = Some(MiniRequestObject::default());
     object
 }
 
 fn overrides(object: &Object) -> &ReturnOverrides {
-    object
-        .request
-        .as_ref()
-        .unwrap()
-        .return_overrides
-        .as_ref()
-        .unwrap()
+    object.request.as_ref().unwrap().return_overrides.as_ref().unwrap()
 }
 
 /// Says which hook ran, in a header.
@@ -50,23 +40,13 @@ impl Plugin for Marks {
 
 fn hooks(default: Option<Marks>, named: &[&'static str]) -> Hooks {
     let mut hooks = Hooks::default();
-    default
-        .into_iter()
-        .for_each(|plugin| hooks.set_default(plugin));
-    named
-        .iter()
-        .for_each(|&name| hooks.insert(name.into(), Marks(name)));
+    default.into_iter().for_each(|plugin| hooks.set_default(plugin));
+    named.iter().for_each(|&name| hooks.insert(name.into(), Marks(name)));
     hooks
 }
 
 async fn ran(hooks: &Hooks, hook: HookType, name: &str) -> Option<String> {
-    hooks
-        .dispatch(object(hook, name))
-        .await
-        .request
-        .unwrap()
-        .set_headers
-        .remove("Ran")
+    hooks.dispatch(object(hook, name)).await.request.unwrap().set_headers.remove("Ran")
 }
 
 #[tokio::test]
@@ -85,57 +65,37 @@ async fn a_hook_that_nobody_implements_goes_on_unless_it_decides_who_gets_in() {
 
     let passed = hooks.dispatch(object(HookType::Pre, "Unknown")).await;
     assert_eq!(overrides(&passed).response_code, -1);
-    let refused = hooks
-        .dispatch(object(HookType::CustomKeyCheck, "Unknown"))
-        .await;
+    let refused = hooks.dispatch(object(HookType::CustomKeyCheck, "Unknown")).await;
     assert_eq!(overrides(&refused).response_code, 403);
 }
 
 #[tokio::test]
 async fn a_hook_of_a_type_from_the_future_is_refused() {
     let hooks = hooks(Some(Marks("default")), &[]);
-    let unheard_of = Object {
-        hook_type: 99,
-        ..Default::default()
-    };
+    let unheard_of = Object { hook_type: 99, ..Default::default() };
 
-    assert_eq!(
-        overrides(&hooks.dispatch(unheard_of).await).response_code,
-        500
-    );
+    assert_eq!(overrides(&hooks.dispatch(unheard_of).await).response_code, 500);
 }
 
 #[tokio::test]
 async fn a_response_hook_changes_the_response_and_keeps_the_rest() {
     let hooks = hooks(Some(Marks("default")), &[]);
     let mut sent = object(HookType::Response, "");
-    sent.response = Some(ResponseObject {
-        status_code: 200,
-        ..Default::default()
-    });
+    sent.response = Some(ResponseObject { status_code: 200, ..Default::default() });
     sent.request.as_mut().unwrap().method = "PUT".into();
 
     let answered = hooks.dispatch(sent).await;
 
     assert_eq!(answered.request.as_ref().unwrap().method, "PUT");
     let response = answered.response.unwrap();
-    assert_eq!(
-        (response.status_code, &response.headers["Ran"][..]),
-        (200, "default PUT")
-    );
+    assert_eq!((response.status_code, &response.headers["Ran"][..]), (200, "default PUT"));
 }
 
 #[tokio::test]
 async fn a_response_hook_without_a_response_is_no_reason_to_panic() {
     let hooks = hooks(Some(Marks("default")), &[]);
 
-    assert_eq!(
-        hooks
-            .dispatch(object(HookType::Response, ""))
-            .await
-            .response,
-        None
-    );
+    assert_eq!(hooks.dispatch(object(HookType::Response, "")).await.response, None);
 }
 
 struct Fails;
@@ -172,25 +132,17 @@ async fn an_error_of_a_response_hook_replaces_the_answer() {
     let mut hooks = Hooks::default();
     hooks.set_default(Fails);
     let mut sent = object(HookType::Response, "");
-    sent.response = Some(ResponseObject {
-        status_code: 200,
-        ..Default::default()
-    });
+    sent.response = Some(ResponseObject { status_code: 200, ..Default::default() });
 
     let response = hooks.dispatch(sent).await.response.unwrap();
-    assert_eq!(
-        (response.status_code, &response.body[..]),
-        (502, r#"{"error":"bad upstream"}"#)
-    );
+    assert_eq!((response.status_code, &response.body[..]), (502, r#"{"error":"bad upstream"}"#));
 }
 
 struct Hears(mpsc::Sender<String>);
 
 impl Plugin for Hears {
     async fn on_event(&self, event: Event) {
-        self.0
-            .send(format!("{} for {}", event.name, event.handler))
-            .unwrap();
+        self.0.send(format!("{} for {}", event.name, event.handler)).unwrap();
         panic!("and that was all");
     }
 }

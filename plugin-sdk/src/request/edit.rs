@@ -62,11 +62,7 @@ impl Request {
     /// `Content-Type` and `Content-Encoding` stay as they are.
     pub fn set_body(&mut self, body: impl Into<Bytes>) {
         self.fields.raw_body = body.into();
-        let text = if self.takes_text {
-            self.text().unwrap_or_default()
-        } else {
-            ""
-        };
+        let text = if self.takes_text { self.text().unwrap_or_default() } else { "" };
         self.fields.body = text.to_owned();
     }
 
@@ -83,12 +79,7 @@ impl Request {
     ///
     /// Without a `Content-Type` the gateway guesses one from the body. A status outside 200 to 599
     /// cannot be an answer and refuses with 500.
-    pub fn respond(
-        &mut self,
-        status: u16,
-        headers: &[(&str, &str)],
-        body: impl Into<String>,
-    ) -> HookResult {
+    pub fn respond(&mut self, status: u16, headers: &[(&str, &str)], body: impl Into<String>) -> HookResult {
         if !(200..600).contains(&status) {
             let cause = format!("{status} is no status to answer with: use 200 to 599");
             return Err(Refusal::new(500, "Internal Server Error").because(cause));
@@ -104,8 +95,5 @@ impl Request {
 }
 
 fn owned(headers: &[(&str, &str)]) -> HashMap<String, String> {
-    headers
-        .iter()
-        .map(|&(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
+    headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -8,20 +8,13 @@ use super::*;
 use crate::Session;
 
 fn map(entries: &[(&str, &str)]) -> HashMap<String, String> {
-    entries
-        .iter()
-        .map(|&(name, value)| (name.into(), value.into()))
-        .collect()
+    entries.iter().map(|&(name, value)| (name.into(), value.into())).collect()
 }
 
 fn received() -> Object {
     Object {
         hook_name: "MyHook".into(),
-        spec: map(&[
-            ("APIID", "a1"),
-            ("OrgID", "o1"),
-            ("config_data", r#"{"limit":3}"#),
-        ]),
+        spec: map(&[("APIID", "a1"), ("OrgID", "o1"), ("config_data", r#"{"limit":3}"#)]),
         request: Some(MiniRequestObject {
             headers: map(&[("X-Api-Key", "k"), ("Accept", "*/*")]),
             params: map(&[("q", "1")]),
@@ -29,10 +22,7 @@ fn received() -> Object {
             method: "GET".into(),
             body: "hello".into(),
             raw_body: "hello".into(),
-            return_overrides: Some(ReturnOverrides {
-                response_code: -1,
-                ..Default::default()
-            }),
+            return_overrides: Some(ReturnOverrides { response_code: -1, ..Default::default() }),
             ..Default::default()
         }),
         ..Default::default()
@@ -67,10 +57,7 @@ fn a_request_tells_what_it_is() {
     assert_eq!((request.path(), request.query()), ("/listen/path", "q=1"));
     assert_eq!((request.method(), request.param("q")), ("GET", Some("1")));
     assert_eq!((request.api_id(), request.org_id()), ("a1", "o1"));
-    assert_eq!(
-        (request.hook_name(), request.text()),
-        ("MyHook", Some("hello"))
-    );
+    assert_eq!((request.hook_name(), request.text()), ("MyHook", Some("hello")));
 }
 
 #[test]
@@ -78,10 +65,7 @@ fn header_edits_travel_as_edits_and_show_at_once() {
     let mut request = request();
     request.set_header("x-api-key", "new");
     request.delete_header("accept");
-    assert_eq!(
-        (request.header("X-API-KEY"), request.header("Accept")),
-        (Some("new"), None)
-    );
+    assert_eq!((request.header("X-API-KEY"), request.header("Accept")), (Some("new"), None));
 
     let returned = returned(request, Ok(()));
     assert_eq!(returned.set_headers, map(&[("X-Api-Key", "new")]));
@@ -108,10 +92,7 @@ fn query_edits_travel_beside_the_url() {
     request.delete_param("q");
     request.add_param("page", "2");
     request.set_path("/listen/other");
-    assert_eq!(
-        (request.param("q"), request.param("page")),
-        (None, Some("2"))
-    );
+    assert_eq!((request.param("q"), request.param("page")), (None, Some("2")));
 
     let returned = returned(request, Ok(()));
     assert_eq!(returned.url, "/listen/other?q=1");
@@ -123,24 +104,12 @@ fn query_edits_travel_beside_the_url() {
 fn a_text_body_travels_twice_and_a_raw_one_once() {
     let mut request = request();
     request.set_body("bye");
-    assert_eq!(
-        (&request.fields.body[..], &request.fields.raw_body[..]),
-        ("bye", &b"bye"[..])
-    );
+    assert_eq!((&request.fields.body[..], &request.fields.raw_body[..]), ("bye", &b"bye"[..]));
 
-    let raw = MiniRequestObject {
-        raw_body: "hello".into(),
-        ..Default::default()
-    };
-    let mut request = Request::new(Object {
-        request: Some(raw),
-        ..Default::default()
-    });
+    let raw = MiniRequestObject { raw_body: "hello".into(), ..Default::default() };
+    let mut request = Request::new(Object { request: Some(raw), ..Default::default() });
     request.set_body("bye");
-    assert_eq!(
-        (&request.fields.body[..], &request.fields.raw_body[..]),
-        ("", &b"bye"[..])
-    );
+    assert_eq!((&request.fields.body[..], &request.fields.raw_body[..]), ("", &b"bye"[..]));
 }
 
 #[test]
@@ -149,10 +118,7 @@ fn a_rejection_becomes_an_override_for_the_gateways_error_document() {
     let outcome = request.reject(418, "short and stout");
 
     let overrides = overrides(request, outcome);
-    assert_eq!(
-        (overrides.response_code, overrides.override_error),
-        (418, false)
-    );
+    assert_eq!((overrides.response_code, overrides.override_error), (418, false));
     assert_eq!(overrides.response_error, "short and stout");
 }
 
@@ -170,14 +136,8 @@ fn an_answer_goes_out_as_it_is() {
     let outcome = request.respond(404, &[("Content-Type", "text/plain")], "not here");
 
     let overrides = overrides(request, outcome);
-    assert_eq!(
-        (overrides.response_code, overrides.override_error),
-        (404, true)
-    );
-    assert_eq!(
-        (&overrides.response_body[..], &overrides.response_error[..]),
-        ("not here", "")
-    );
+    assert_eq!((overrides.response_code, overrides.override_error), (404, true));
+    assert_eq!((&overrides.response_body[..], &overrides.response_error[..]), ("not here", ""));
     assert_eq!(overrides.headers, map(&[("Content-Type", "text/plain")]));
 }
 
@@ -196,10 +156,7 @@ fn an_error_beats_an_answer_that_was_given_before() {
 
     let refusal = Refusal::new(503, "later").header("Retry-After", "5");
     let overrides = overrides(request, Err(refusal));
-    assert_eq!(
-        (overrides.response_code, overrides.override_error),
-        (503, false)
-    );
+    assert_eq!((overrides.response_code, overrides.override_error), (503, false));
     assert_eq!(overrides.headers, map(&[("Retry-After", "5")]));
     assert_eq!(overrides.response_body, "");
 }
@@ -212,10 +169,7 @@ fn a_caller_gets_in_with_session_and_token_together() {
     let object = request.conclude(outcome);
     assert_eq!(object.metadata, map(&[("token", "k")]));
     let session = object.session.unwrap();
-    assert_eq!(
-        (&session.alias[..], &session.last_updated[..]),
-        ("jane", "")
-    );
+    assert_eq!((&session.alias[..], &session.last_updated[..]), ("jane", ""));
 }
 
 #[test]
@@ -225,24 +179,13 @@ fn nobody_gets_in_without_a_token() {
 
     let object = request.conclude(outcome);
     assert_eq!(object.session, None);
-    assert_eq!(
-        object
-            .request
-            .unwrap()
-            .return_overrides
-            .unwrap()
-            .response_code,
-        403
-    );
+    assert_eq!(object.request.unwrap().return_overrides.unwrap().response_code, 403);
 }
 
 #[test]
 fn an_object_without_request_is_no_reason_to_panic() {
     let mut request = Request::new(Object::default());
-    assert_eq!(
-        (request.path(), request.header("A"), request.api_id()),
-        ("", None, "")
-    );
+    assert_eq!((request.path(), request.header("A"), request.api_id()), ("", None, ""));
     request.set_path("/a");
 
     let returned = returned(request, Ok(()));
@@ -259,9 +202,6 @@ struct Config {
 #[test]
 fn config_data_is_read_into_the_plugins_type() {
     assert_eq!(request().config::<Config>().unwrap(), Config { limit: 3 });
-    assert_eq!(
-        Request::new(Object::default()).config::<Config>().unwrap(),
-        Config { limit: 0 }
-    );
+    assert_eq!(Request::new(Object::default()).config::<Config>().unwrap(), Config { limit: 0 });
     assert!(request().config::<Vec<u32>>().is_err());
 }

@@ -20,13 +20,8 @@ pub(super) fn replace_path(url: &mut String, path: &str) {
 
 fn path_range(url: &str) -> Range<usize> {
     let end = url.find('?').unwrap_or(url.len());
-    let authority = url[..end]
-        .find("://")
-        .filter(|_| !url.starts_with('/'))
-        .map(|at| at + 3);
-    let start = authority.map_or(0, |at| {
-        url[at..end].find('/').map_or(end, |slash| at + slash)
-    });
+    let authority = url[..end].find("://").filter(|_| !url.starts_with('/')).map(|at| at + 3);
+    let start = authority.map_or(0, |at| url[at..end].find('/').map_or(end, |slash| at + slash));
     start..end
 }
 
@@ -98,9 +93,6 @@ mod tests {
 
     #[test]
     fn a_new_path_is_escaped_once() {
-        assert_eq!(
-            with_path("/a", "/x y/ä/%2F/100%"),
-            "/x%20y/%C3%A4/%2F/100%25"
-        );
+        assert_eq!(with_path("/a", "/x y/ä/%2F/100%"), "/x%20y/%C3%A4/%2F/100%25");
     }
 }

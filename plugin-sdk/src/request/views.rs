@@ -79,10 +79,7 @@ impl SessionRequest {
     }
 
     pub(crate) fn into_answered(self, response: ResponseObject) -> Object {
-        Object {
-            response: Some(response),
-            ..self.0.into_object()
-        }
+        Object { response: Some(response), ..self.0.into_object() }
     }
 
     /// Who is calling; nothing if the API or this path of it asks nobody.

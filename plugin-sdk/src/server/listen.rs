@@ -56,9 +56,7 @@ impl Listener {
         let served = match socket {
             Socket::Tcp(listener) => {
                 let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-                server
-                    .serve_with_incoming_shutdown(service, incoming, stop)
-                    .await
+                server.serve_with_incoming_shutdown(service, incoming, stop).await
             }
             Socket::Unix(listener, file) => {
                 // The file goes when listening ends, not when the last call does.
@@ -66,15 +64,10 @@ impl Listener {
                     let _held = &file;
                     accepted
                 });
-                server
-                    .serve_with_incoming_shutdown(service, incoming, stop)
-                    .await
+                server.serve_with_incoming_shutdown(service, incoming, stop).await
             }
         };
-        served.map_err(|error| ServerError::Serve {
-            address,
-            source: chain(&error).into(),
-        })
+        served.map_err(|error| ServerError::Serve { address, source: chain(&error).into() })
     }
 }
 
@@ -106,9 +99,7 @@ fn is_socket(path: &Path) -> bool {
 fn cannot_listen(address: &Address, source: io::Error) -> ServerError {
     let address = address.clone();
     match address {
-        Address::Unix(path) if path.exists() && !is_socket(&path) => {
-            ServerError::NotASocket { path }
-        }
+        Address::Unix(path) if path.exists() && !is_socket(&path) => ServerError::NotASocket { path },
         _ if source.kind() == io::ErrorKind::AddrInUse => ServerError::InUse { address },
         _ => ServerError::Bind { address, source },
     }
@@ -122,10 +113,7 @@ struct SocketFile {
 
 impl SocketFile {
     fn new(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-            identity: identity(path)?,
-        })
+        Ok(Self { path: path.to_owned(), identity: identity(path)? })
     }
 }
 

@@ -44,29 +44,18 @@ struct Running {
 async fn start(address: &str) -> Running {
     let plugins = Plugins::default();
     let hanging = plugins.hanging.clone();
-    let server = Server::new()
-        .plugin(plugins)
-        .drain(Duration::from_millis(300));
+    let server = Server::new().plugin(plugins).drain(Duration::from_millis(300));
     let bound = server.bind(address).await.unwrap();
     let (stop, stopped) = oneshot::channel();
     let address = bound.address().to_string();
     let run = bound.run(async { drop(stopped.await) });
-    Running {
-        address,
-        hanging,
-        stop,
-        server: tokio::spawn(run),
-    }
+    Running { address, hanging, stop, server: tokio::spawn(run) }
 }
 
 impl Running {
     async fn client(&self) -> DispatcherClient<Channel> {
         let address = self.address.replace("tcp://", "http://");
-        let channel = Endpoint::from_shared(address)
-            .unwrap()
-            .connect()
-            .await
-            .unwrap();
+        let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
         DispatcherClient::new(channel).max_decoding_message_size(MESSAGE_SIZE)
     }
 
@@ -84,24 +73,12 @@ impl Running {
 }
 
 fn pre(path: &str) -> Object {
-    let request = MiniRequestObject {
-        url: path.into(),
-        ..Default::default()
-    };
-    Object {
-        hook_type: HookType::Pre.into(),
-        request: Some(request),
-        ..Default::default()
-    }
+    let request = MiniRequestObject { url: path.into(), ..Default::default() };
+    Object { hook_type: HookType::Pre.into(), request: Some(request), ..Default::default() }
 }
 
 fn was_seen(object: &Object) -> bool {
-    object
-        .request
-        .as_ref()
-        .unwrap()
-        .set_headers
-        .contains_key("Seen")
+    object.request.as_ref().unwrap().set_headers.contains_key("Seen")
 }
 
 fn socket(folder: &Path) -> String {
@@ -145,11 +122,7 @@ async fn a_socket_file_in_use_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(&socket(folder.path())).await;
 
-    let error = Server::new()
-        .bind(&socket(folder.path()))
-        .await
-        .err()
-        .unwrap();
+    let error = Server::new().bind(&socket(folder.path())).await.err().unwrap();
 
     assert!(matches!(error, ServerError::InUse { .. }), "{error}");
     server.client().await.dispatch(pre("/")).await.unwrap();
@@ -160,11 +133,7 @@ async fn a_file_that_is_no_socket_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("p.sock"), "precious").unwrap();
 
-    let error = Server::new()
-        .bind(&socket(folder.path()))
-        .await
-        .err()
-        .unwrap();
+    let error = Server::new().bind(&socket(folder.path())).await.err().unwrap();
 
     assert!(matches!(error, ServerError::NotASocket { .. }), "{error}");
 }
@@ -175,12 +144,7 @@ async fn a_port_in_use_is_said_so() {
 
     let error = Server::new().bind(&server.address).await.err().unwrap();
 
-    assert!(
-        error
-            .to_string()
-            .starts_with(&format!("{} is in use", server.address)),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with(&format!("{} is in use", server.address)), "{error}");
 }
 
 #[tokio::test]
@@ -189,15 +153,7 @@ async fn a_panic_answers_its_call_and_no_other_suffers() {
     let mut client = server.client().await;
 
     let failed = client.dispatch(pre("/panics")).await.unwrap().into_inner();
-    assert_eq!(
-        failed
-            .request
-            .unwrap()
-            .return_overrides
-            .unwrap()
-            .response_code,
-        500
-    );
+    assert_eq!(failed.request.unwrap().return_overrides.unwrap().response_code, 500);
     assert!(was_seen(client.dispatch(pre("/")).await.unwrap().get_ref()));
 }
 
@@ -207,13 +163,7 @@ async fn a_body_larger_than_grpcs_own_limit_goes_both_ways() {
     let mut object = pre("/");
     object.request.as_mut().unwrap().raw_body = vec![b'x'; 8 << 20].into();
 
-    let reply = server
-        .client()
-        .await
-        .dispatch(object)
-        .await
-        .unwrap()
-        .into_inner();
+    let reply = server.client().await.dispatch(object).await.unwrap().into_inner();
 
     assert_eq!(reply.request.unwrap().raw_body.len(), 8 << 20);
 }
@@ -244,9 +194,7 @@ async fn a_call_that_hangs_does_not_keep_the_server_from_stopping() {
 #[tokio::test]
 async fn an_event_is_acknowledged_whatever_it_says() {
     let server = start("127.0.0.1:0").await;
-    let event = coprocess::Event {
-        payload: "not JSON".into(),
-    };
+    let event = coprocess::Event { payload: "not JSON".into() };
 
     server.client().await.dispatch_event(event).await.unwrap();
 }

@@ -35,8 +35,10 @@ async fn serve(socket: TcpStream) {
 
 fn describe(request: &Request<Incoming>) -> Response<Body> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers: BTreeMap<_, _> = request.headers().iter().map(|(name, value)| (canonical(name), text(value))).collect();
-    let document = json!({"method": request.method().as_str(), "target": request.uri().to_string(), "headers": headers});
+    let headers: BTreeMap<_, _> =
+        request.headers().iter().map(|(name, value)| (canonical(name), text(value))).collect();
+    let document =
+        json!({"method": request.method().as_str(), "target": request.uri().to_string(), "headers": headers});
     let mut response = Response::new(Body::whole(format!("{document:#}\n")));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
