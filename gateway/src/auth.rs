@@ -24,7 +24,7 @@ impl CustomAuth {
     /// Asks the plugin who is calling; the session it returns lives for this request.
     pub async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<(), Stop> {
         let returned = self.hook.run(exchange, sockets).await?;
-        exchange.session = Some(self.session(returned)?);
+        exchange.session = Some(Arc::new(self.session(returned)?));
         Ok(())
     }
 

@@ -56,8 +56,6 @@ pub struct Config {
     pub grace: Duration,
     /// How long the gateway says that it is not ready before it stops to accept.
     pub shutdown_delay: Duration,
-    /// Which figures `X-Ratelimit-*` carry.
-    pub rate_limit_headers: RateLimitHeaders,
     /// The log.
     pub log: Log,
     /// What `secrets://KEY` stands for.
@@ -128,15 +126,6 @@ pub struct PluginServer {
     pub authority: Option<String>,
     /// Whether calls are spread over all endpoints, or go to the first that answers.
     pub round_robin: bool,
-}
-
-/// Which figures `X-Ratelimit-*` carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RateLimitHeaders {
-    /// Those of the quota.
-    Quotas,
-    /// Those of the rate limit.
-    RateLimits,
 }
 
 /// The log.

@@ -4,6 +4,7 @@ mod connector;
 mod endpoint;
 mod grpc;
 mod server;
+mod unary;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -36,9 +37,6 @@ pub trait Dispatcher: Send + Sync {
 
     /// The API definitions were loaded anew.
     fn reload(&self);
-
-    /// Whether there is a plugin server of this name.
-    fn knows(&self, server: &str) -> bool;
 }
 
 /// Why a call had no answer.

@@ -19,9 +19,9 @@ use crate::upstream::UpstreamError;
 #[derive(Debug)]
 pub enum Stop {
     /// A plugin answers in the upstream's place; the reply goes out as it is.
-    Answer(Reply),
+    Answer(Box<Reply>),
     /// A plugin refuses; the gateway writes the error document.
-    Refusal(Refusal),
+    Refusal(Box<Refusal>),
     /// Something failed.
     Failure(Failure),
 }

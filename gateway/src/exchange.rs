@@ -5,13 +5,17 @@ mod gunzip;
 mod head;
 mod notes;
 pub mod query;
+mod streaming;
 mod target;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 pub use body::{Body, ReadError};
+pub use gunzip::Gunzip;
 pub use head::{Head, HeadError, Unsendable, canonical};
 pub use notes::{HookNote, Notes, Outcome};
+pub use streaming::Streaming;
 pub use target::{Target, TargetError};
 
 use crate::session::Session;
@@ -23,7 +27,7 @@ pub struct Exchange {
     /// The body, read or still on the wire.
     pub body: Body,
     /// Who the caller is, once an auth step has said so.
-    pub session: Option<Session>,
+    pub session: Option<Arc<Session>>,
     /// The client's address.
     pub peer: SocketAddr,
     /// What the access log will tell.

@@ -29,6 +29,7 @@ mod json;
 pub mod listener;
 pub mod pattern;
 pub mod session;
+pub mod socket;
 pub mod sockets;
 pub mod source;
 pub mod telemetry;

@@ -3,16 +3,18 @@
 mod client;
 mod headers;
 mod path;
+mod pool;
 
 use std::borrow::Cow;
 use std::time::Instant;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderValue, Request, StatusCode, Uri};
 use thiserror::Error;
 
 pub use client::{Client, ClientError, TlsError, tls};
 pub use headers::{is_hop_by_hop, strip_hop_by_hop};
+pub use pool::Lease;
 
 use crate::definition::Proxy;
 use crate::exchange::{Body, Exchange, Reply, Target};
@@ -22,8 +24,8 @@ use headers::Outgoing;
 /// Where an API's requests go.
 #[derive(Debug)]
 pub struct Upstream {
-    scheme: Scheme,
-    authority: Authority,
+    /// Scheme, host and port.
+    to: pool::Key,
     host: HeaderValue,
     target: Target,
     listen_path: Option<ListenPath>,
@@ -35,7 +37,7 @@ pub struct Upstream {
 #[derive(Debug, Error)]
 pub enum UpstreamError {
     /// A hook wrote a method, header or target that HTTP cannot carry.
-    #[error("the request cannot be sent: {0}")]
+    #[error("a plugin made a request that cannot be sent: {0}")]
     Unsendable(String),
     /// A hook sent the request to another API, which this version cannot do.
     #[error("a plugin redirected the request to {0:?}; tyk:// targets are not supported yet")]
@@ -95,13 +97,13 @@ impl Upstream {
         let host = HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
         let listen_path = proxy.strip_listen_path.then(|| listen_path.clone());
         let (keep_slash, preserve_host) = (proxy.disable_strip_slash, proxy.preserve_host_header);
-        Ok(Self { scheme, authority, host, target, listen_path, keep_slash, preserve_host })
+        Ok(Self { to: (scheme, authority), host, target, listen_path, keep_slash, preserve_host })
     }
 
     /// Sends the exchange upstream. Leaves in it the target and headers that a response hook sees.
     pub async fn forward(&self, exchange: &mut Exchange, client: &Client) -> Result<Reply, UpstreamError> {
         if !exchange.head.unsendable.is_empty() {
-            return Err(UpstreamError::Unsendable(format!("{:?}", exchange.head.unsendable)));
+            return Err(UpstreamError::Unsendable(exchange.head.unsendable.describe()));
         }
         let uri = self.retarget(exchange)?;
         strip_hop_by_hop(&mut exchange.head.headers);
@@ -118,14 +120,14 @@ impl Upstream {
         let repeatable = head.method.is_safe() && http_body::Body::is_end_stream(&body);
         let (request, asked_gzip) = self.request(exchange, uri, body);
         let again = repeatable.then(|| request.uri().clone());
-        let reply = match (client.send(request).await, again) {
+        let reply = match (client.send(&self.to, request).await, again) {
             (Err(error), Some(uri)) if error.swallowed() => {
-                client.send(self.request(exchange, uri, Body::empty()).0).await
+                client.send(&self.to, self.request(exchange, uri, Body::empty()).0).await
             }
             (first, _) => first,
         };
-        let reply = reply.map_err(|error| error.about(&self.authority))?;
-        Ok(headers::incoming(reply, asked_gzip && head.method != Method::HEAD))
+        let (response, lease) = reply.map_err(|error| error.about(&self.to.1))?;
+        Ok(headers::incoming(response, lease, asked_gzip))
     }
 
     fn request(&self, exchange: &Exchange, uri: Uri, body: Body) -> (Request<Body>, bool) {
@@ -151,12 +153,10 @@ impl Upstream {
         };
         let path = path::join(self.target.path(), &path, self.keep_slash);
         let query = path::queries(self.target.query(), target.query());
-        let target = Target::upstream(self.scheme.as_str(), self.authority.as_str(), &path, query.as_deref());
+        let target = Target::upstream(self.to.0.as_str(), self.to.1.as_str(), &path, query.as_deref());
         let unsendable = |error: http::Error| UpstreamError::Unsendable(format!("{}: {error}", target.as_str()));
         let resource = target.resource();
-        let resource = PathAndQuery::try_from(&*resource).map_err(|error| unsendable(error.into()))?;
-        let uri = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(resource);
-        let uri = uri.build().map_err(unsendable)?;
+        let uri = PathAndQuery::try_from(&*resource).map_err(|error| unsendable(error.into()))?.into();
         exchange.head.target = target;
         Ok(uri)
     }

@@ -53,12 +53,15 @@ impl Loader<'_> {
         match self.route(file, definition) {
             // Only other APIs may reach an internal one.
             Ok(_) if definition.internal => info!(api_id = definition.api_id, "internal API is not routed"),
-            Ok(route) => self.routes.push(route),
+            Ok(route) => {
+                self.taken.insert((self.domain(definition), route.path.as_str().to_owned()));
+                self.routes.push(route);
+            }
             Err(error) => self.refuse(file, &error),
         }
     }
 
-    fn route(&mut self, file: &Path, definition: &Definition) -> Result<Route, chain::CompileError> {
+    fn route(&self, file: &Path, definition: &Definition) -> Result<Route, chain::CompileError> {
         let listen_path = definition.listen_path().map_err(|refusal| at("proxy.listen_path", refusal))?;
         let host = self.host(definition).map_err(|error| at("domain", error))?;
         let listen_path = self.unique(file, definition, listen_path);
@@ -72,19 +75,25 @@ impl Loader<'_> {
     }
 
     fn host(&self, definition: &Definition) -> Result<Option<Host>, PatternError> {
-        let own = Some(&definition.domain)
-            .filter(|domain| self.config.custom_domains && !definition.domain_disabled && !domain.is_empty());
-        own.or(self.config.hostname.as_ref()).map(|host| Host::parse(host)).transpose()
+        let own = Some(self.domain(definition)).filter(|domain| !domain.is_empty());
+        own.or(self.config.hostname.clone()).map(|host| Host::parse(&host)).transpose()
+    }
+
+    /// The domain that tells equal listen paths apart.
+    fn domain(&self, definition: &Definition) -> String {
+        let counts = self.config.custom_domains && !definition.domain_disabled;
+        if counts { definition.domain.to_ascii_lowercase() } else { String::new() }
     }
 
     /// A listen path that another API has already is changed, and the operator told.
-    fn unique(&mut self, file: &Path, definition: &Definition, wanted: String) -> String {
-        let key = |path: &str| (definition.domain.to_ascii_lowercase(), path.to_owned());
-        if self.taken.insert(key(&wanted)) {
+    fn unique(&self, file: &Path, definition: &Definition, wanted: String) -> String {
+        let domain = self.domain(definition);
+        let taken = |path: &str| self.taken.contains(&(domain.clone(), path.to_owned()));
+        if !taken(&wanted) {
             return wanted;
         }
         let mut path = format!("{wanted}-{}", definition.api_id);
-        while !self.taken.insert(key(&path)) {
+        while taken(&path) {
             path.push('_');
         }
         error!(

@@ -1,8 +1,8 @@
 //! The gateway on the operator's own files.
 
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,13 +18,18 @@ use crate::telemetry::{self, Hooks};
 
 /// Runs the gateway until a signal ends it.
 pub(super) fn run(conf: Option<&Path>, port: Option<u16>) -> Result<(), CliError> {
-    let loaded = Config::load(conf, std::env::vars(), port)?;
+    let loaded = Config::load(conf, environment(), port)?;
     telemetry::init(&loaded.config.log, Hooks::Debug);
     announce(&loaded);
     runtime()?.block_on(async {
         let stop = stop_signal()?;
         serve(loaded.config, stop, |_| {}).await
     })
+}
+
+/// The variables that are text; no key of ours can be meant by others.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// What the configuration had to say, now that there is a log.
@@ -64,6 +69,7 @@ pub(super) async fn serve(
     let registry = api::load(&config, &limiter)?;
     let listener = Listener::bind(config.listen).await?;
     let address = listener.address().map_err(|source| system("the listening address is unknown", source))?;
+    let _pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
     let gateway = Gateway::new(config, registry, pages);
     info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     ready(address);
@@ -92,4 +98,22 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
             _ = quit.recv() => {}
         }
     })
+}
+
+/// The file that tells other programs our process id, while we run.
+struct PidFile(PathBuf);
+
+impl PidFile {
+    fn write(path: &Path) -> Result<Self, CliError> {
+        let failed = |source| system(&format!("pid_file_location: {} cannot be written", path.display()), source);
+        fs::write(path, format!("{}\n", std::process::id())).map_err(failed)?;
+        Ok(Self(path.to_owned()))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // Whoever removed it before us did the same.
+        let _ = fs::remove_file(&self.0);
+    }
 }

@@ -8,9 +8,7 @@ use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use super::written::{HttpServerOptions, Storage, Written};
-use super::{
-    Config, ConfigError, HttpServer, Log, LogFormat, Origins, Problem, RateLimitHeaders, Upstream, plugin_servers,
-};
+use super::{Config, ConfigError, HttpServer, Log, LogFormat, Origins, Problem, Upstream, plugin_servers};
 use crate::json::short;
 
 /// Makes the configuration, and names what is no use in it but not fatal.
@@ -22,8 +20,7 @@ pub(super) fn validate(
     let check = Check { origins };
     check.storage(&written.storage)?;
     check.tls(written.proxy_ssl_min_version)?;
-    let (coprocess, mut problems) = plugin_servers::coprocess(std::mem::take(&mut written.coprocess_options), origins)?;
-    let rate_limit_headers = check.rate_limit_headers(&written, &mut problems);
+    let (coprocess, problems) = plugin_servers::coprocess(std::mem::take(&mut written.coprocess_options), origins)?;
     let config = Config {
         listen: check.listen(&written, port)?,
         app_path: check.app_path(&written.app_path)?,
@@ -38,7 +35,6 @@ pub(super) fn validate(
         coprocess,
         grace: check.seconds("graceful_shutdown_timeout_duration", written.graceful_shutdown_timeout_duration, 30)?,
         shutdown_delay: check.seconds("graceful_shutdown_delay_seconds", written.graceful_shutdown_delay_seconds, 0)?,
-        rate_limit_headers,
         log: check.log(&written)?,
         hostname: given(written.hostname),
         template_path: given(written.template_path).map(PathBuf::from),
@@ -166,22 +162,6 @@ impl Check<'_> {
             Ok(0) => Ok(Duration::from_secs(otherwise)),
             Ok(seconds) => Ok(Duration::from_secs(seconds)),
             Err(_) => self.refuse(path, written, "write a number of seconds from 0"),
-        }
-    }
-
-    /// Any other word means quotas, as in the original, but that deserves a line in the log.
-    fn rate_limit_headers(&self, written: &Written, problems: &mut Vec<Problem>) -> RateLimitHeaders {
-        match written.rate_limit_response_headers.as_str() {
-            "rate_limits" => RateLimitHeaders::RateLimits,
-            "" | "quotas" => RateLimitHeaders::Quotas,
-            other => {
-                problems.push(self.origins.problem(
-                    "rate_limit_response_headers",
-                    short(&other.into()),
-                    "taken as \"quotas\": write \"quotas\" or \"rate_limits\"".to_owned(),
-                ));
-                RateLimitHeaders::Quotas
-            }
         }
     }
 

@@ -27,7 +27,6 @@ pub(super) struct Written {
     pub(super) coprocess_options: CoprocessOptions,
     pub(super) graceful_shutdown_timeout_duration: i64,
     pub(super) graceful_shutdown_delay_seconds: i64,
-    pub(super) rate_limit_response_headers: String,
     pub(super) log_level: String,
     pub(super) log_format: String,
     pub(super) pid_file_location: String,

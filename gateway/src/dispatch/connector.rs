@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use bytes::Bytes;
+use h2::client::SendRequest;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
-use tonic::body::Body;
 
 use crate::config::Address;
 
@@ -18,19 +19,32 @@ const LIMIT: Duration = Duration::from_secs(20);
 const STREAM_WINDOW: u32 = 2 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
 
-/// The sending half of a connection.
-pub(super) type Sender = SendRequest<Body>;
+/// A connection; its input and output run as a task of their own.
+#[derive(Clone)]
+pub(super) struct Connection {
+    /// Opens streams.
+    pub(super) sender: SendRequest<Bytes>,
+    open: Arc<AtomicBool>,
+}
+
+impl Connection {
+    /// Whether the connection has not ended yet.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+}
 
 /// Connects to one address; a name's addresses are tried in order.
-pub(super) async fn connect(address: &Address) -> io::Result<Sender> {
+pub(super) async fn connect(address: &Address) -> io::Result<Connection> {
     tokio::time::timeout(LIMIT, open(address)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn open(address: &Address) -> io::Result<Sender> {
+async fn open(address: &Address) -> io::Result<Connection> {
     match address {
         Address::Tcp { host, port } | Address::Dns { host, port } => handshake(tcp(host, *port).await?).await,
         Address::Unix(path) => handshake(UnixStream::connect(path).await?).await,
-        Address::UnixAbstract(name) => handshake(abstract_socket(name).await?).await,
+        // An abstract socket's name starts with a zero byte.
+        Address::UnixAbstract(name) => handshake(UnixStream::connect(format!("\0{name}")).await?).await,
     }
 }
 
@@ -40,27 +54,22 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// An abstract socket's name starts with a zero byte, which tokio's paths accept.
-async fn abstract_socket(name: &str) -> io::Result<UnixStream> {
-    UnixStream::connect(format!("\0{name}")).await
-}
-
-async fn handshake<S>(stream: S) -> io::Result<Sender>
+async fn handshake<S>(stream: S) -> io::Result<Connection>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
+    let mut http2 = h2::client::Builder::new();
+    http2.initial_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW).enable_push(false);
+    let (sender, connection) = http2.handshake(stream).await.map_err(io::Error::other)?;
+    let open = Arc::new(AtomicBool::new(true));
+    let ended = Arc::clone(&open);
     tokio::spawn(async move {
         if let Err(error) = connection.await {
-            tracing::debug!(%error, "connection to a plugin server ended");
+            tracing::debug!(target: "outrigger::dispatch", %error, "connection to a plugin server ended");
         }
+        ended.store(false, Ordering::Relaxed);
     });
-    Ok(sender)
+    Ok(Connection { sender, open })
 }
 
 /// All addresses of a name, for balancing over them.

@@ -1,15 +1,15 @@
 //! One address of a plugin server, as one worker sees it: at most one connection, made when needed.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
+use bytes::Bytes;
 use tokio::sync::Mutex as AsyncMutex;
-use tonic::body::Body;
+use tonic::{Code, Status};
 
-use super::connector::{Sender, connect};
+use super::connector::{Connection, connect};
+use super::unary::{CallError, UnaryMethod};
 use crate::config::Address;
 
 /// The least time between two attempts to connect, before jitter.
@@ -20,15 +20,23 @@ const JITTER: Duration = Duration::from_millis(20);
 /// An address and the connection to it.
 pub(super) struct Endpoint {
     address: Address,
-    ready: Mutex<Option<Sender>>,
+    ready: Mutex<Option<Connection>>,
     /// Held by the one attempt in flight; other calls wait here for its outcome.
-    attempt: AsyncMutex<Option<Failed>>,
+    attempt: AsyncMutex<Option<FailedAttempt>>,
 }
 
 /// The last attempt, if it failed.
-struct Failed {
+struct FailedAttempt {
     until: Instant,
     reason: String,
+}
+
+/// Why an endpoint gave no reply.
+pub(super) enum EndpointError {
+    /// There is no connection; another endpoint may have one.
+    Connect(io::Error),
+    /// The call failed.
+    Call(Status),
 }
 
 impl Endpoint {
@@ -45,71 +53,64 @@ impl Endpoint {
         self.current().is_some()
     }
 
-    /// Sends a request; one that provably was not sent is tried once more on a new connection.
-    pub(super) async fn send(&self, request: Request<Body>) -> io::Result<Response<Incoming>> {
-        let unsent = match self.try_send(request).await? {
-            Ok(response) => return Ok(response),
-            Err((unsent, error)) => unsent.ok_or(error)?,
-        };
-        match self.try_send(unsent).await? {
-            Ok(response) => Ok(response),
-            Err((_, error)) => Err(error),
-        }
-    }
-
-    async fn try_send(
+    /// Makes a call; one that provably did not begin is made once more on a new connection.
+    pub(super) async fn call(
         &self,
-        request: Request<Body>,
-    ) -> io::Result<Result<Response<Incoming>, (Option<Request<Body>>, io::Error)>> {
-        let mut sender = self.sender().await?;
-        Ok(sender.try_send_request(request).await.map_err(|mut failed| {
-            let unsent = failed.take_message();
-            (unsent, io::Error::other(failed.into_error()))
-        }))
+        method: &UnaryMethod,
+        message: Bytes,
+        limit: usize,
+    ) -> Result<Bytes, EndpointError> {
+        let connection = self.connection().await.map_err(EndpointError::Connect)?;
+        match method.call(connection.sender, message.clone(), limit).await {
+            Ok(reply) => return Ok(reply),
+            Err(CallError::Failed(status)) => return Err(EndpointError::Call(status)),
+            Err(CallError::Unsent(_)) => *self.slot() = None,
+        }
+        let connection = self.connection().await.map_err(EndpointError::Connect)?;
+        method.call(connection.sender, message, limit).await.map_err(|error| match error {
+            CallError::Failed(status) => EndpointError::Call(status),
+            CallError::Unsent(error) => EndpointError::Call(Status::new(Code::Unavailable, error.to_string())),
+        })
     }
 
     /// The connection, made now if there is none. Fails fast: waits for an attempt in flight, never
     /// for the pause between attempts.
-    pub(super) async fn sender(&self) -> io::Result<Sender> {
-        if let Some(sender) = self.current() {
-            return Ok(sender);
+    async fn connection(&self) -> io::Result<Connection> {
+        if let Some(connection) = self.current() {
+            return Ok(connection);
         }
         let mut last = self.attempt.lock().await;
-        if let Some(sender) = self.current() {
-            return Ok(sender);
+        if let Some(connection) = self.current() {
+            return Ok(connection);
         }
         if let Some(failed) = last.as_ref().filter(|failed| Instant::now() < failed.until) {
             return Err(io::Error::other(failed.reason.clone()));
         }
         match connect(&self.address).await {
-            Ok(sender) => {
+            Ok(connection) => {
                 *last = None;
-                *self.slot() = Some(sender.clone());
-                Ok(sender)
+                *self.slot() = Some(connection.clone());
+                Ok(connection)
             }
             Err(error) => {
-                *last = Some(Failed { until: Instant::now() + PAUSE + jitter(), reason: error.to_string() });
+                *last = Some(FailedAttempt { until: Instant::now() + PAUSE + jitter(), reason: error.to_string() });
                 Err(error)
             }
         }
     }
 
-    fn current(&self) -> Option<Sender> {
-        let mut slot = self.slot();
-        if slot.as_ref().is_some_and(Sender::is_closed) {
-            *slot = None;
-        }
-        slot.clone()
+    fn current(&self) -> Option<Connection> {
+        self.slot().take_if(|connection| !connection.is_open());
+        self.slot().clone()
     }
 
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Sender>> {
+    fn slot(&self) -> MutexGuard<'_, Option<Connection>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Spread enough for its purpose, without a generator of random numbers.
 fn jitter() -> Duration {
-    let nanos =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     JITTER * (nanos % 1000) / 1000
 }

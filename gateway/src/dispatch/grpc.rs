@@ -1,23 +1,15 @@
 //! The dispatcher of driver `grpc`: unary calls to named plugin servers.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use coprocess::dispatcher_client::DispatcherClient;
-use coprocess::{Event, Object};
-use http::{Request, Response};
-use hyper::body::Incoming;
-use tonic::Status;
-use tonic::body::Body;
-use tower::Service;
+use coprocess::{Event, EventReply, Object};
+use prost::Message;
+use tonic::{Code, Status};
 
-use super::endpoint::Endpoint;
-use super::server::Server;
+use super::endpoint::EndpointError;
+use super::server::{Method, Server};
+use super::unary::frame;
 use super::{Call, DispatchError, Dispatched, Dispatcher};
 use crate::config::{Coprocess, DEFAULT_SERVER};
 
@@ -35,85 +27,50 @@ impl GrpcDispatcher {
         Self { servers, max_receive: config.max_receive, max_send: config.max_send }
     }
 
-    fn server(&self, name: &str) -> Result<&Server, DispatchError> {
-        self.servers.get(name).ok_or_else(|| DispatchError::UnknownServer(name.to_owned()))
-    }
-
-    /// A client on the first endpoint of the server that can be reached.
-    async fn client(&self, name: &str) -> Result<DispatcherClient<Transport>, DispatchError> {
-        let server = self.server(name)?;
-        let endpoint = match server.only() {
-            Some(only) => only,
-            None => reachable(server).await,
-        };
-        endpoint.sender().await.map_err(|error| DispatchError::Connect {
+    /// Calls a method of the server, on the first of its endpoints that can be reached.
+    async fn call<R: Message + Default>(
+        &self,
+        name: &str,
+        method: Method,
+        message: &impl Message,
+    ) -> Result<R, DispatchError> {
+        let server = self.servers.get(name).ok_or_else(|| DispatchError::UnknownServer(name.to_owned()))?;
+        let ended = |status: Status| DispatchError::Status {
             server: name.to_owned(),
-            address: endpoint.address().to_string(),
-            reason: error.to_string(),
-        })?;
-        Ok(DispatcherClient::with_origin(Transport(endpoint), server.origin.clone())
-            .max_decoding_message_size(self.max_receive)
-            .max_encoding_message_size(self.max_send))
-    }
-}
-
-/// The first endpoint that has or gets a connection, else the last one tried.
-async fn reachable(server: &Server) -> Arc<Endpoint> {
-    let mut candidates = server.candidates().await;
-    let last = candidates.pop();
-    for endpoint in candidates {
-        if endpoint.sender().await.is_ok() {
-            return endpoint;
+            code: status.code(),
+            message: status.message().to_owned(),
+        };
+        let message = frame(message, self.max_send)
+            .ok_or_else(|| ended(Status::new(Code::ResourceExhausted, "the object is over grpc_send_max_size")))?;
+        let mut unreachable = None;
+        for endpoint in server.candidates().await {
+            match endpoint.call(server.method(method), message.clone(), self.max_receive).await {
+                Ok(reply) => {
+                    return R::decode(reply).map_err(|error| ended(Status::new(Code::Internal, error.to_string())));
+                }
+                Err(EndpointError::Call(status)) => return Err(ended(status)),
+                Err(EndpointError::Connect(error)) => {
+                    unreachable = Some((endpoint.address().to_string(), error.to_string()))
+                }
+            }
         }
+        let (address, reason) = unreachable.unwrap_or_default();
+        Err(DispatchError::Connect { server: name.to_owned(), address, reason })
     }
-    last.expect("a plugin server has at least one endpoint")
 }
 
 impl Dispatcher for GrpcDispatcher {
     fn dispatch<'a>(&'a self, call: Call<'a>) -> Dispatched<'a, Object> {
-        Box::pin(async move {
-            let mut client = self.client(call.server).await?;
-            let returned = client.dispatch(call.object).await;
-            returned.map(tonic::Response::into_inner).map_err(|status| ended(call.server, &status))
-        })
+        Box::pin(async move { self.call(call.server, Method::Dispatch, &call.object).await })
     }
 
     fn dispatch_event(&self, payload: Bytes) -> Dispatched<'_, ()> {
         Box::pin(async move {
             let payload = String::from_utf8(payload.into()).map_err(|_| DispatchError::Payload)?;
-            let mut client = self.client(DEFAULT_SERVER).await?;
-            let replied = client.dispatch_event(Event { payload }).await;
-            replied.map(drop).map_err(|status| ended(DEFAULT_SERVER, &status))
+            self.call::<EventReply>(DEFAULT_SERVER, Method::DispatchEvent, &Event { payload }).await.map(drop)
         })
     }
 
     /// Connections outlive a reload, as the servers are named in `tyk.conf` alone.
     fn reload(&self) {}
-
-    fn knows(&self, server: &str) -> bool {
-        self.servers.contains_key(server)
-    }
-}
-
-fn ended(server: &str, status: &Status) -> DispatchError {
-    DispatchError::Status { server: server.to_owned(), code: status.code(), message: status.message().to_owned() }
-}
-
-/// An endpoint as tonic wants to see it.
-#[derive(Clone)]
-struct Transport(Arc<Endpoint>);
-
-impl Service<Request<Body>> for Transport {
-    type Response = Response<Incoming>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Response<Incoming>>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let endpoint = Arc::clone(&self.0);
-        Box::pin(async move { endpoint.send(request).await })
-    }
 }

@@ -9,15 +9,23 @@ use http::uri::Authority;
 
 use super::connector::resolve;
 use super::endpoint::Endpoint;
+use super::unary::UnaryMethod;
 use crate::config::{Address, PluginServer};
 
 /// How long the addresses of a name are trusted.
 const FRESH: Duration = Duration::from_secs(30);
 
+/// The methods of a plugin server.
+#[derive(Clone, Copy)]
+pub(super) enum Method {
+    Dispatch,
+    DispatchEvent,
+}
+
 /// A plugin server as one worker sees it.
 pub(super) struct Server {
-    /// What the calls carry as scheme and `:authority`.
-    pub(super) origin: Uri,
+    dispatch: UnaryMethod,
+    dispatch_event: UnaryMethod,
     name: Option<(String, u16)>,
     round_robin: bool,
     next: AtomicUsize,
@@ -36,12 +44,21 @@ impl Server {
             _ => None,
         };
         let list = config.endpoints.iter().cloned().map(|address| Arc::new(Endpoint::new(address))).collect();
+        let authority = authority(config);
         Self {
-            origin: origin(config),
+            dispatch: method(&authority, "/coprocess.Dispatcher/Dispatch"),
+            dispatch_event: method(&authority, "/coprocess.Dispatcher/DispatchEvent"),
             name,
             round_robin: config.round_robin || config.endpoints.len() > 1,
             next: AtomicUsize::new(0),
             endpoints: Mutex::new(Endpoints { list, resolved: None }),
+        }
+    }
+
+    pub(super) fn method(&self, method: Method) -> &UnaryMethod {
+        match method {
+            Method::Dispatch => &self.dispatch,
+            Method::DispatchEvent => &self.dispatch_event,
         }
     }
 
@@ -56,14 +73,6 @@ impl Server {
             order.sort_by_key(|endpoint| !endpoint.is_connected());
         }
         order
-    }
-
-    /// The only endpoint, where there is no choice.
-    pub(super) fn only(&self) -> Option<Arc<Endpoint>> {
-        match (&self.name, &*self.lock().list) {
-            (None, [only]) => Some(Arc::clone(only)),
-            _ => None,
-        }
     }
 
     /// Looks a name up when its addresses are not fresh; keeps the connections of those that stay.
@@ -92,10 +101,14 @@ impl Server {
     }
 }
 
-/// `http://` and the configured authority, else the one that the first address implies.
-fn origin(config: &PluginServer) -> Uri {
+/// The configured authority, else the one that the first address implies.
+fn authority(config: &PluginServer) -> Authority {
     let implied = || config.endpoints.first().map(Address::authority).unwrap_or_default();
     let authority = config.authority.clone().unwrap_or_else(implied);
-    let authority = Authority::try_from(authority).unwrap_or_else(|_| Authority::from_static("localhost"));
-    Uri::builder().scheme("http").authority(authority).path_and_query("/").build().unwrap_or_default()
+    Authority::try_from(authority).unwrap_or_else(|_| Authority::from_static("localhost"))
+}
+
+fn method(authority: &Authority, path: &'static str) -> UnaryMethod {
+    let uri = Uri::builder().scheme("http").authority(authority.clone()).path_and_query(path).build();
+    UnaryMethod::new(uri.expect("its parts are valid"))
 }

@@ -103,18 +103,17 @@ impl Template {
     fn read(path: &Path) -> Result<Self, TemplateError> {
         let text =
             fs::read_to_string(path).map_err(|source| TemplateError::Unreadable { path: path.to_owned(), source })?;
-        let mut parts = vec![String::new()];
+        let mut parts = Vec::new();
         let mut rest = text.as_str();
         while let Some((before, after)) = rest.split_once("{{") {
             let (action, after) = after.split_once("}}").unwrap_or((after, ""));
-            parts.last_mut().map(|part| part.push_str(before));
-            match action.trim() {
-                ".Message" => parts.push(String::new()),
-                other => return Err(TemplateError::Action { path: path.to_owned(), action: other.to_owned() }),
+            if action.trim() != ".Message" {
+                return Err(TemplateError::Action { path: path.to_owned(), action: action.trim().to_owned() });
             }
+            parts.push(before.to_owned());
             rest = after;
         }
-        parts.last_mut().map(|part| part.push_str(rest));
+        parts.push(rest.to_owned());
         Ok(Self(parts))
     }
 

@@ -7,10 +7,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use thiserror::Error;
 
 use super::gunzip::Gunzip;
+use super::streaming::Streaming;
 
 /// A body that streams, or one that is in memory.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub enum Body {
         chunked: bool,
     },
     /// Still on the wire.
-    Stream(Incoming),
+    Stream(Streaming),
     /// Still on the wire, to be unpacked on the way.
     Packed(Box<Gunzip>),
 }
@@ -48,11 +48,6 @@ impl Body {
     /// No body.
     pub fn empty() -> Self {
         Self::whole(Bytes::new())
-    }
-
-    /// A body that is unpacked as it streams.
-    pub fn gunzip(packed: Incoming) -> Self {
-        Self::Packed(Box::new(Gunzip::new(packed)))
     }
 
     /// Reads the body into memory, up to `limit` bytes; a body without a length stays chunked.
@@ -105,7 +100,7 @@ impl HttpBody for Body {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
-            Self::Stream(incoming) => Pin::new(incoming).poll_frame(cx).map_err(io::Error::other),
+            Self::Stream(stream) => stream.poll(cx),
             Self::Packed(gunzip) => gunzip.poll(cx),
             Self::Whole { bytes, .. } if bytes.is_empty() => Poll::Ready(None),
             Self::Whole { bytes, .. } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
@@ -114,7 +109,7 @@ impl HttpBody for Body {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Stream(incoming) => incoming.is_end_stream(),
+            Self::Stream(stream) => stream.is_end(),
             Self::Packed(_) => false,
             Self::Whole { bytes, .. } => bytes.is_empty(),
         }
@@ -122,7 +117,7 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Stream(incoming) => incoming.size_hint(),
+            Self::Stream(stream) => stream.size_hint(),
             Self::Whole { chunked: true, .. } | Self::Packed(_) => SizeHint::default(),
             Self::Whole { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
         }

@@ -1,24 +1,25 @@
 //! Unpacks a gzipped body while it streams.
 
 use std::io::{self, Write};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
-use http_body::{Body, Frame};
-use hyper::body::Incoming;
+use http_body::Frame;
+
+use super::streaming::Streaming;
 
 /// A body whose bytes come unpacked; its length is unknown.
 #[derive(Debug)]
 pub struct Gunzip {
-    packed: Incoming,
+    packed: Streaming,
     decoder: MultiGzDecoder<Vec<u8>>,
     ended: bool,
 }
 
 impl Gunzip {
-    pub(super) fn new(packed: Incoming) -> Self {
+    /// Unpacks what streams.
+    pub fn new(packed: Streaming) -> Self {
         Self { packed, decoder: MultiGzDecoder::new(Vec::new()), ended: false }
     }
 
@@ -35,9 +36,9 @@ impl Gunzip {
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         while !self.ended {
-            let bytes = match std::task::ready!(Pin::new(&mut self.packed).poll_frame(cx)) {
+            let bytes = match ready!(self.packed.poll(cx)) {
                 None => self.rest(),
-                Some(Err(error)) => Err(io::Error::other(error)),
+                Some(Err(error)) => Err(error),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(packed) => self.unpack(&packed),
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),

@@ -33,6 +33,13 @@ pub struct Unsendable {
 }
 
 impl Unsendable {
+    /// What it is, without values that may be secret.
+    pub fn describe(&self) -> String {
+        let method = self.method.iter().map(|method| format!("method {method:?}"));
+        let headers = self.headers.iter().map(|(name, _)| format!("header {name:?} (illegal name or value)"));
+        method.chain(headers).collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether the request can still be sent.
     pub fn is_empty(&self) -> bool {
         self.method.is_none() && self.headers.is_empty()

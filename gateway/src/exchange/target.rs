@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use http::Uri;
+use http::uri::Authority;
 use thiserror::Error;
 
 /// An absolute path or absolute URL with its query.
@@ -154,7 +155,7 @@ fn split_origin(text: &str) -> Option<(Cow<'_, str>, &str)> {
     }
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    if authority.contains([' ', '#', '<', '>', '"', '\\', '^', '`', '{', '|', '}']) {
+    if !authority.is_empty() && Authority::try_from(authority).is_err() {
         return None;
     }
     let origin = &text[..text.len() - path.len()];
@@ -263,6 +264,7 @@ mod tests {
     fn what_is_no_target_is_refused() {
         assert_eq!(Target::parse(""), Err(TargetError::Empty));
         assert_eq!(Target::parse("foo"), Err(TargetError::Relative("foo".into())));
+        assert_eq!(Target::parse("http://[::"), Err(TargetError::Relative("http://[::".into())));
         assert_eq!(Target::parse("?x=1"), Err(TargetError::Relative("?x=1".into())));
         assert_eq!(Target::parse("/%zz"), Err(TargetError::Escape("/%zz".into())));
         assert_eq!(Target::parse("/%1"), Err(TargetError::Escape("/%1".into())));

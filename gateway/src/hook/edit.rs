@@ -18,7 +18,7 @@ pub enum EditError {
     #[error("the plugin returned response_code {0}; use -1 to go on or 200 to 999")]
     ResponseCode(i32),
     /// A status that HTTP does not have, for a reply.
-    #[error("the plugin returned response.status_code {0}; use 100 to 999")]
+    #[error("the plugin returned response.status_code {0}; use 200 to 999")]
     StatusCode(i32),
 }
 
@@ -100,7 +100,7 @@ fn edit_method(head: &mut Head, method: String) {
 }
 
 /// What a plugin asks to change, for people who watch.
-pub(super) fn summary(request: &MiniRequestObject) -> String {
+pub(super) fn summary(request: &MiniRequestObject, session: bool) -> String {
     let mut parts = Vec::new();
     let mut names = |what: &str, mut names: Vec<&str>| {
         if !names.is_empty() {
@@ -114,6 +114,9 @@ pub(super) fn summary(request: &MiniRequestObject) -> String {
     names("deleted parameter", request.delete_params.iter().map(String::as_str).collect());
     if let Some(code) = request.return_overrides.as_ref().map(|o| o.response_code).filter(|code| *code > 0) {
         parts.push(format!("answered {code}"));
+    }
+    if session {
+        parts.push("returned a session".to_owned());
     }
     if parts.is_empty() { "nothing".to_owned() } else { parts.join("; ") }
 }

@@ -16,9 +16,9 @@ pub(super) enum Verdict {
     /// The chain goes on.
     Continue,
     /// The gateway writes an error document with the plugin's text.
-    Refuse(Refusal),
+    Refuse(Box<Refusal>),
     /// The plugin's own answer goes out.
-    Answer(Reply),
+    Answer(Box<Reply>),
 }
 
 /// Reads the overrides; `response_error` is the older name of the text and wins.
@@ -33,9 +33,9 @@ pub(super) fn verdict(overrides: ReturnOverrides) -> Result<Verdict, EditError> 
     let headers = headers(&overrides.headers);
     if code >= 400 && !overrides.override_error {
         let text = if text.is_empty() { "Key not authorised".to_owned() } else { text };
-        return Ok(Verdict::Refuse(Refusal { status, text, headers }));
+        return Ok(Verdict::Refuse(Box::new(Refusal { status, text, headers })));
     }
-    Ok(Verdict::Answer(answer(status, text, headers)))
+    Ok(Verdict::Answer(Box::new(answer(status, text, headers))))
 }
 
 fn answer(status: StatusCode, text: String, mut headers: HeaderMap) -> Reply {

@@ -11,8 +11,8 @@ use hyper::body::Incoming;
 use super::Gateway;
 use crate::api::Api;
 use crate::control;
-use crate::error::{Failure, Refusal, Stop};
-use crate::exchange::{Body, Exchange, Head, HeadError, Notes, ReadError, Reply};
+use crate::error::{Refusal, Stop};
+use crate::exchange::{Body, Exchange, Head, HeadError, Notes, ReadError, Reply, Streaming};
 use crate::sockets::Sockets;
 use crate::telemetry::Access;
 
@@ -25,7 +25,7 @@ pub(super) async fn answer(
 ) -> Reply {
     let notes = Notes::start();
     let (parts, incoming) = request.into_parts();
-    let mut reply = match admit(gateway, Head::new(parts), Body::Stream(incoming)).await {
+    let mut reply = match admit(gateway, Head::new(parts), Body::Stream(Streaming::new(incoming))).await {
         Ok((head, body)) => route(gateway, sockets, Exchange { head, body, session: None, peer, notes }).await,
         Err(reply) => reply,
     };
@@ -74,27 +74,23 @@ async fn route(gateway: &Gateway, sockets: &Sockets, exchange: Exchange) -> Repl
 async fn serve(gateway: &Gateway, sockets: &Sockets, api: &Api, exchange: Exchange) -> Reply {
     let mut access = Access::new(&api.id, exchange);
     let reply = match api.chain.run(&mut access.exchange, sockets).await {
-        Ok(reply) | Err(Stop::Answer(reply)) => reply,
-        Err(Stop::Refusal(Refusal { status, text, headers })) => {
+        Ok(reply) => reply,
+        Err(Stop::Answer(reply)) => *reply,
+        Err(Stop::Refusal(refusal)) => {
+            let Refusal { status, text, headers } = *refusal;
             gateway.pages.page(status, &text, &access.exchange.head.headers, headers)
         }
         Err(Stop::Failure(failure)) => {
-            report(api, &failure);
+            if failure.is_fault() {
+                tracing::error!(api_id = &*api.id, error = %failure, "request failed");
+            }
+            access.because(&failure);
             let (status, text) = failure.answer();
             gateway.pages.page(status, &text, &access.exchange.head.headers, HeaderMap::new())
         }
     };
     access.answered(reply.status());
     reply
-}
-
-fn report(api: &Api, failure: &Failure) {
-    let api_id = &*api.id;
-    if failure.is_fault() {
-        tracing::error!(api_id, error = %failure, "request failed");
-    } else {
-        tracing::debug!(api_id, reason = %failure, "request refused");
-    }
 }
 
 /// The path that an unclean one should have been: rooted, without empty, `.` and `..` segments.

@@ -16,8 +16,11 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::{Gateway, front_door};
 use crate::dispatch::GrpcDispatcher;
+use crate::socket::OnePiece;
 use crate::sockets::Sockets;
 use crate::upstream::{Client, TlsError, tls};
+
+const HEARTBEAT: Duration = Duration::from_millis(500);
 
 type Accepted = (TcpStream, SocketAddr);
 
@@ -65,6 +68,7 @@ impl Worker {
 
 fn run(runtime: &Runtime, mut queue: UnboundedReceiver<Accepted>, gateway: &Arc<Gateway>, sockets: &Arc<Sockets>) {
     runtime.block_on(async {
+        tokio::spawn(heartbeat(Arc::clone(sockets)));
         let graceful = GracefulShutdown::new();
         while let Some((socket, peer)) = queue.recv().await {
             match tokio::net::TcpStream::from_std(socket) {
@@ -80,6 +84,17 @@ fn run(runtime: &Runtime, mut queue: UnboundedReceiver<Accepted>, gateway: &Arc<
         }
         finish(graceful, gateway.config.grace).await;
     });
+}
+
+/// Closes idle upstream connections. It also keeps a timer pending that is earlier than those of
+/// requests: without it tokio would write to the event queue, and so wake itself, whenever a
+/// request's timer becomes the earliest.
+async fn heartbeat(sockets: Arc<Sockets>) {
+    let mut beat = tokio::time::interval(HEARTBEAT);
+    loop {
+        beat.tick().await;
+        sockets.upstream.sweep();
+    }
 }
 
 async fn finish(graceful: GracefulShutdown, grace: Duration) {
@@ -104,7 +119,7 @@ async fn connection(
         let (gateway, sockets) = (&gateway, &sockets);
         async move { Ok::<_, Infallible>(front_door::answer(gateway, sockets, request, peer).await) }
     });
-    if let Err(error) = watcher.watch(http.serve_connection(TokioIo::new(socket), service)).await {
+    if let Err(error) = watcher.watch(http.serve_connection(OnePiece::new(TokioIo::new(socket)), service)).await {
         tracing::debug!(%error, %peer, "a client's connection ended early");
     }
 }

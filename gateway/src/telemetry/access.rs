@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use tracing::Level;
 
+use crate::error::Failure;
 use crate::exchange::{Exchange, HookNote, Outcome};
 
 /// What a client that left is remembered by.
@@ -18,17 +19,23 @@ pub struct Access {
     pub exchange: Exchange,
     api_id: Arc<str>,
     status: u16,
+    reason: Option<String>,
 }
 
 impl Access {
     /// Watches over an exchange of this API.
     pub fn new(api_id: &Arc<str>, exchange: Exchange) -> Self {
-        Self { exchange, api_id: Arc::clone(api_id), status: CLIENT_CLOSED }
+        Self { exchange, api_id: Arc::clone(api_id), status: CLIENT_CLOSED, reason: None }
     }
 
     /// The client gets an answer.
     pub fn answered(&mut self, status: StatusCode) {
         self.status = status.as_u16();
+    }
+
+    /// The gateway itself refuses the request, or something failed.
+    pub fn because(&mut self, failure: &Failure) {
+        self.reason = Some(failure.to_string());
     }
 }
 
@@ -49,6 +56,7 @@ impl Drop for Access {
             ms = milliseconds(notes.started.elapsed()),
             upstream_ms = notes.upstream.map(milliseconds),
             hooks = hooks(&notes.hooks),
+            reason = self.reason,
             "request"
         );
     }

@@ -1,26 +1,28 @@
-//! The pooled HTTP/1.1 client of one worker, for `http` and `https` targets.
+//! The HTTP/1.1 client of one worker, for `http` and `https` targets.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::uri::Authority;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use hyper::body::Incoming;
+use hyper::client::conn::http1;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiAddrs, GaiResolver, Name};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
 use tower::Service;
 
 use super::UpstreamError;
+use super::pool::{Key, Lease, Pool};
 use crate::config;
 use crate::exchange::Body;
+use crate::socket::OnePiece;
 
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(90);
@@ -29,11 +31,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Idle connections kept per target where the operator sets no number.
 const IDLE_PER_HOST: usize = 512;
 
-/// Keeps connections to upstreams and sends requests over them.
+/// Sends requests to upstreams over kept connections.
 pub struct Client {
-    inner: legacy::Client<HttpsConnector<HttpConnector<Resolver>>, Body>,
+    connector: HttpsConnector<HttpConnector<Resolver>>,
+    http: http1::Builder,
+    pool: Arc<Pool>,
     timeout: Duration,
 }
+
+/// A response whose body is still on the wire, and the connection that it comes over.
+pub(super) type Answer = (Response<Incoming>, Lease);
 
 /// Why the client got no response head.
 #[derive(Debug, Error)]
@@ -41,9 +48,12 @@ pub enum ClientError {
     /// Not within the limit.
     #[error("no response head in time")]
     Timeout,
-    /// It could not be had at all.
+    /// There is no connection.
     #[error(transparent)]
-    Failed(#[from] legacy::Error),
+    Connect(Box<dyn Error + Send + Sync>),
+    /// The connection broke, or the exchange broke HTTP's rules.
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
 }
 
 /// Why `https` targets cannot be verified.
@@ -59,73 +69,106 @@ pub fn tls() -> Result<rustls::ClientConfig, TlsError> {
 }
 
 impl Client {
-    /// A client without connections; `tls` is shared by all workers.
+    /// A client without connections.
     pub fn new(config: &config::Upstream, canonical_headers: bool, tls: rustls::ClientConfig) -> Self {
-        let mut http = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_keepalive(Some(KEEP_ALIVE));
-        http.set_connect_timeout(Some(config.timeout));
-        let https =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
-        let idle = if config.close_connections { 0 } else { config.max_idle_per_host.unwrap_or(IDLE_PER_HOST) };
-        let inner = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(idle)
-            .http1_title_case_headers(canonical_headers)
-            .set_host(false)
-            .build(https);
-        Self { inner, timeout: config.timeout }
+        let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(KEEP_ALIVE));
+        tcp.set_connect_timeout(Some(config.timeout));
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        let mut http = http1::Builder::new();
+        http.title_case_headers(canonical_headers);
+        let per_host = if config.close_connections { 0 } else { config.max_idle_per_host.unwrap_or(IDLE_PER_HOST) };
+        Self { connector, http, pool: Arc::new(Pool::new(per_host, IDLE)), timeout: config.timeout }
+    }
+
+    /// Closes connections that nobody has used for long; to be called now and then.
+    pub fn sweep(&self) {
+        self.pool.sweep();
     }
 
     /// Sends a request and waits for the head of its response.
-    pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, ClientError> {
-        match tokio::time::timeout(self.timeout, self.inner.request(request)).await {
-            Ok(result) => Ok(result?),
+    pub(super) async fn send(&self, to: &Key, request: Request<Body>) -> Result<Answer, ClientError> {
+        match tokio::time::timeout(self.timeout, self.send_unlimited(to, request)).await {
+            Ok(result) => result,
             Err(_) => Err(ClientError::Timeout),
         }
+    }
+
+    /// A kept connection may have ended unnoticed; a request that it did not take goes to a new one.
+    async fn send_unlimited(&self, to: &Key, mut request: Request<Body>) -> Result<Answer, ClientError> {
+        while let Some(mut lease) = self.pool.take(to) {
+            if lease.sender.ready().await.is_err() {
+                continue;
+            }
+            match lease.sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, lease)),
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(failed.into_error().into()),
+                },
+            }
+        }
+        let mut lease = self.connect(to).await?;
+        let response = lease.sender.send_request(request).await?;
+        Ok((response, lease))
+    }
+
+    async fn connect(&self, to: &Key) -> Result<Lease, ClientError> {
+        let (scheme, authority) = to.clone();
+        let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build();
+        let uri = uri.map_err(|error| ClientError::Connect(error.into()))?;
+        let stream = self.connector.clone().call(uri).await.map_err(ClientError::Connect)?;
+        let (sender, connection) = self.http.handshake(OnePiece::new(stream)).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(target: "outrigger::upstream", %error, "connection to an upstream ended");
+            }
+        });
+        Ok(self.pool.lease(to.clone(), sender))
     }
 }
 
 impl ClientError {
     /// Whether a kept connection ended before a byte of the answer came.
     pub(super) fn swallowed(&self) -> bool {
-        let Self::Failed(error) = self else { return false };
-        sources(error).any(|source| {
-            source.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
-                || source
-                    .downcast_ref::<io::Error>()
-                    .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
-        })
+        let Self::Http(error) = self else { return false };
+        error.is_incomplete_message() || kind(error) == Some(io::ErrorKind::ConnectionReset)
     }
 
     /// The same as a fact about an upstream.
     pub(super) fn about(self, authority: &Authority) -> UpstreamError {
         let authority = authority.clone();
-        let error = match self {
+        let error: &(dyn Error + 'static) = match &self {
             Self::Timeout => return UpstreamError::Timeout(authority),
-            Self::Failed(error) => error,
+            Self::Http(error) if error.is_user() => return UpstreamError::Body(deepest(error)),
+            Self::Http(error) => error,
+            Self::Connect(error) => &**error,
         };
-        if sources(&error).any(|s| s.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::TimedOut)) {
+        if kind(error) == Some(io::ErrorKind::TimedOut) {
             return UpstreamError::Timeout(authority);
         }
-        if let Some(lookup) = sources(&error).find_map(|source| source.downcast_ref::<LookupError>()) {
+        if let Some(lookup) = sources(error).find_map(|source| source.downcast_ref::<LookupError>()) {
             return UpstreamError::Lookup { authority, reason: lookup.to_string() };
         }
-        if sources(&error).any(|s| s.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_user)) {
-            return UpstreamError::Body(deepest(&error));
-        }
-        UpstreamError::Broken { authority, reason: deepest(&error) }
+        UpstreamError::Broken { authority, reason: deepest(error) }
     }
 }
 
-fn sources(error: &legacy::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
-    std::iter::successors(error.source(), |source: &&(dyn std::error::Error + 'static)| (*source).source())
+/// An error and what caused it, down to the first.
+fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }
 
-fn deepest(error: &legacy::Error) -> String {
-    sources(error).last().map_or_else(|| error.to_string(), ToString::to_string)
+/// What the system calls it, if it was the system's.
+fn kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    sources(error).find_map(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind)
+}
+
+fn deepest(error: &(dyn Error + 'static)) -> String {
+    sources(error).last().map_or_else(String::new, ToString::to_string)
 }
 
 /// The system's resolver, its failures told apart from those of connecting.

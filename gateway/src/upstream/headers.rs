@@ -6,11 +6,12 @@ use http::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
     RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use crate::exchange::{Body, Head, Reply};
+use super::pool::Lease;
+use crate::exchange::{Body, Gunzip, Head, Reply, Streaming};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -100,15 +101,17 @@ fn forwarded_for(headers: &mut HeaderMap, peer: IpAddr) {
 }
 
 /// The upstream's reply as hooks see it: without framing, and unpacked if it was us who asked for gzip.
-pub(super) fn incoming(response: Response<Incoming>, asked_gzip: bool) -> Reply {
+pub(super) fn incoming(response: Response<Incoming>, lease: Lease, asked_gzip: bool) -> Reply {
     let (mut parts, incoming) = response.into_parts();
+    // An old upstream must not cost the client its kept connection.
+    parts.version = Version::HTTP_11;
     parts.headers.remove(TRANSFER_ENCODING);
     let body = if asked_gzip && is_gzip(&parts.headers) {
         parts.headers.remove(CONTENT_ENCODING);
         parts.headers.remove(CONTENT_LENGTH);
-        Body::gunzip(incoming)
+        Body::Packed(Box::new(Gunzip::new(Streaming::leased(incoming, lease))))
     } else {
-        Body::Stream(incoming)
+        Body::Stream(Streaming::leased(incoming, lease))
     };
     Reply::from_parts(parts, body)
 }

@@ -1,0 +1,54 @@
+//! A body on the wire. One that comes from an upstream gives its connection back at its end.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::upstream::Lease;
+
+/// Frames as they arrive.
+#[derive(Debug)]
+pub struct Streaming {
+    incoming: Incoming,
+    lease: Option<Lease>,
+}
+
+impl Streaming {
+    /// A client's body.
+    pub fn new(incoming: Incoming) -> Self {
+        Self { incoming, lease: None }
+    }
+
+    /// An upstream's body, over this connection.
+    pub fn leased(incoming: Incoming, lease: Lease) -> Self {
+        let mut streaming = Self { incoming, lease: Some(lease) };
+        streaming.release_at_end();
+        streaming
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        self.release_at_end();
+        Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)))
+    }
+
+    pub(super) fn is_end(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+
+    fn release_at_end(&mut self) {
+        if self.is_end()
+            && let Some(lease) = self.lease.take()
+        {
+            lease.give_back();
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The examples, each a process of its own, do what they promise.
+
+use http::Response;
+use http_body_util::Full;
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::harness::{Gateway, Upstream, api, example, python_example, request};
+
+/// What `headers.rs` and `python/headers.py` promise alike.
+async fn edits_headers_and_query(gateway: &Gateway, upstream: &Upstream) {
+    let call = request("GET", "/x?debug=1&a=b").header("User-Agent", "tests").header("Cookie", "c=d");
+    assert_eq!(gateway.send(call, "").await.status(), 200);
+
+    let received = upstream.request();
+    assert_eq!(received.target, "/x?a=b&source=gateway");
+    assert_eq!((received.header("X-Client"), received.header("Cookie")), (Some("tests"), None));
+}
+
+#[tokio::test]
+async fn headers_edits_headers_and_query() {
+    let upstream = Upstream::start().await;
+    let (_process, plugin) = example("headers", "127.0.0.1:0").await;
+    let gateway = Gateway::start(api(&upstream).hook("pre", "Headers", plugin)).await;
+
+    edits_headers_and_query(&gateway, &upstream).await;
+}
+
+#[tokio::test]
+#[ignore = "needs the Python environment that tests/run makes"]
+async fn headers_in_python_edits_headers_and_query() {
+    let upstream = Upstream::start().await;
+    let (_process, plugin) = python_example("headers.py", "127.0.0.1:0").await;
+    let gateway = Gateway::start(api(&upstream).hook("pre", "Headers", plugin)).await;
+
+    edits_headers_and_query(&gateway, &upstream).await;
+}
+
+#[tokio::test]
+async fn api_key_lets_in_who_has_a_key() {
+    let upstream = Upstream::start().await;
+    let (_process, plugin) = example("api_key", "127.0.0.1:0").await;
+    let keys = json!({"config_data": {"keys": {"s3cret": "jane"}}});
+    let gateway = Gateway::start(api(&upstream).auth(plugin).with(keys)).await;
+
+    let with = |name, value| gateway.send(request("GET", "/orders").header(name, value), "");
+    assert_eq!(with("X-Api-Key", "s3cret").await.status(), 200);
+    assert_eq!(with("Authorization", "Bearer s3cret").await.status(), 200);
+    let refused = with("X-Api-Key", "guess").await;
+    assert_eq!((refused.status(), refused.error()), (401, "a valid API key is needed".to_owned()));
+    assert_eq!(upstream.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn rewrite_json_rewrites_json_and_leaves_the_rest() {
+    let upstream = Upstream::answering(|received| match received.target.as_str() {
+        "/user" => {
+            let answer = Response::builder().header("Etag", "1").header("Content-Type", "application/json");
+            answer.body(Full::from(r#"{"name":"jane","password":"hush"}"#)).unwrap()
+        }
+        _ => Response::new(Full::from("plain")),
+    })
+    .await;
+    let (_process, plugin) = example("rewrite_json", "127.0.0.1:0").await;
+    let gateway = Gateway::start(api(&upstream).response(plugin)).await;
+
+    let answer = gateway.get("/user").await;
+    assert_eq!(answer.json(), json!({"name": "jane", "served_by": "api"}));
+    assert_eq!(answer.header("Etag"), None);
+    assert_eq!(gateway.get("/other").await.text(), "plain");
+}
+
+#[tokio::test]
+async fn an_example_on_a_unix_socket_ends_when_told_and_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("plugin.sock");
+    let upstream = Upstream::start().await;
+    let (mut process, plugin) = example("headers", &format!("unix:{}", socket.display())).await;
+    let gateway = Gateway::start(api(&upstream).hook("pre", "Headers", plugin)).await;
+    edits_headers_and_query(&gateway, &upstream).await;
+
+    process.tell(Signal::TERM);
+
+    assert_eq!(process.end().await.code(), Some(0));
+    assert!(!socket.exists());
+}

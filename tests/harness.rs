@@ -1,0 +1,44 @@
+//! What the tests stand on: the gateway's process, an upstream, plugin servers, a client.
+
+mod api;
+mod client;
+mod example;
+mod gateway;
+mod plugin;
+mod process;
+mod setup;
+mod upstream;
+mod wire;
+
+use std::time::Duration;
+
+pub use api::{Api, api};
+pub use client::{Answer, Connection, request};
+pub use example::{example, python_example};
+pub use gateway::{Gateway, outrigger};
+pub use plugin::{PluginServer, host, serve};
+pub use process::Process;
+pub use setup::Setup;
+pub use upstream::Upstream;
+pub use wire::{Wire, listen};
+
+/// How long anything may take: far longer than it does, so that only what hangs fails.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for what must come.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {PATIENCE:?} for {what}"),
+    }
+}
+
+/// Asks again and again until the answer is yes.
+pub async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
+    within(what, async {
+        while !ask().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}

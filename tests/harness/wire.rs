@@ -1,0 +1,63 @@
+//! Bytes on a socket, for what a well-behaved client or upstream would not show.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::within;
+
+/// One end of a connection, and what came that nobody has asked for yet.
+pub struct Wire {
+    socket: TcpStream,
+    ahead: Vec<u8>,
+}
+
+/// An upstream that is played by hand.
+pub async fn listen() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+impl Wire {
+    pub async fn connect(address: SocketAddr) -> Self {
+        Self::over(within("a connection", TcpStream::connect(address)).await.unwrap())
+    }
+
+    pub async fn accept(listener: &TcpListener) -> Self {
+        Self::over(within("a connection", listener.accept()).await.unwrap().0)
+    }
+
+    fn over(socket: TcpStream) -> Self {
+        socket.set_nodelay(true).unwrap();
+        Self { socket, ahead: Vec::new() }
+    }
+
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        within("bytes to be taken", self.socket.write_all(bytes.as_ref())).await.unwrap();
+    }
+
+    /// All that comes up to and including `mark`.
+    pub async fn through(&mut self, mark: &str) -> String {
+        loop {
+            if let Some(at) = self.ahead.windows(mark.len()).position(|window| window == mark.as_bytes()) {
+                let taken = self.ahead.drain(..at + mark.len()).collect();
+                return String::from_utf8(taken).unwrap();
+            }
+            let so_far = String::from_utf8_lossy(&self.ahead).into_owned();
+            let read = within(&format!("{mark:?} after {so_far:?}"), self.socket.read_buf(&mut self.ahead)).await;
+            assert_ne!(read.unwrap(), 0, "the connection closed after {so_far:?}, before {mark:?}");
+        }
+    }
+
+    /// The head of a message.
+    pub async fn head(&mut self) -> String {
+        self.through("\r\n\r\n").await
+    }
+
+    /// What comes until the other side closes.
+    pub async fn rest(&mut self) -> String {
+        // A reset ends a connection as well.
+        let _ = within("the connection to close", self.socket.read_to_end(&mut self.ahead)).await;
+        String::from_utf8_lossy(&std::mem::take(&mut self.ahead)).into_owned()
+    }
+}

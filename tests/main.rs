@@ -1,0 +1,19 @@
+//! The gateway as its users meet it: processes and sockets, on loopback only.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub, missing_docs)]
+
+mod access_log;
+mod command_line;
+mod configuration;
+mod definitions;
+mod demo;
+mod drain;
+mod examples;
+mod front_door;
+mod harness;
+mod hooks;
+mod outage;
+mod plugin_servers;
+mod streaming;
+mod tls;
+mod upstreams;

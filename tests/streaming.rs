@@ -1,0 +1,113 @@
+//! Bodies that nobody needs whole pass as they come, both ways.
+
+use tokio::net::TcpListener;
+
+use crate::harness::{Api, Gateway, Wire, listen};
+
+/// A gateway in front of an upstream that the test plays, and a client.
+async fn scene() -> (Gateway, Wire, TcpListener) {
+    let listener = listen().await;
+    let gateway = Gateway::start(Api::to(&format!("http://{}/", listener.local_addr().unwrap()))).await;
+    let client = Wire::connect(gateway.address).await;
+    (gateway, client, listener)
+}
+
+#[tokio::test]
+async fn the_first_bytes_of_a_download_arrive_before_its_end() {
+    let (_gateway, mut client, listener) = scene().await;
+    client.send("GET /big HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    upstream.head().await;
+
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst").await;
+    assert!(client.head().await.contains("Content-Length: 10\r\n"));
+    client.through("first").await;
+
+    upstream.send(" last").await;
+    client.through(" last").await;
+}
+
+#[tokio::test]
+async fn the_first_bytes_of_an_upload_arrive_before_its_end() {
+    let (_gateway, mut client, listener) = scene().await;
+    client.send("POST /big HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nfirst").await;
+    let mut upstream = Wire::accept(&listener).await;
+    assert!(upstream.head().await.contains("Content-Length: 10\r\n"));
+    upstream.through("first").await;
+
+    client.send(" last").await;
+    upstream.through(" last").await;
+    upstream.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert!(client.head().await.starts_with("HTTP/1.1 204 No Content\r\n"));
+}
+
+#[tokio::test]
+async fn a_chunked_upload_stays_chunked() {
+    let (_gateway, mut client, listener) = scene().await;
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    assert!(upstream.head().await.contains("Transfer-Encoding: chunked\r\n"));
+    upstream.through("5\r\nfirst\r\n").await;
+
+    client.send("4\r\nlast\r\n0\r\n\r\n").await;
+    upstream.through("4\r\nlast\r\n0\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn each_event_of_a_stream_arrives_when_it_is_sent() {
+    let (_gateway, mut client, listener) = scene().await;
+    client.send("GET /events HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    upstream.head().await;
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    client.head().await;
+
+    for event in ["data: one\n\n", "data: two\n\n", "data: three\n\n"] {
+        upstream.send(format!("{:x}\r\n{event}\r\n", event.len())).await;
+        client.through(event).await;
+    }
+}
+
+#[tokio::test]
+async fn the_upstream_hears_when_the_client_leaves_a_stream() {
+    let (gateway, mut client, listener) = scene().await;
+    client.send("GET /events HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    upstream.head().await;
+    upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n.\r\n").await;
+    client.through("1\r\n.\r\n").await;
+
+    drop(client);
+
+    assert_eq!(upstream.rest().await, "");
+    assert_eq!(gateway.access().await["status"], 200);
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_100_continue_is_told_to_go_on() {
+    let (_gateway, mut client, listener) = scene().await;
+    client.send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n").await;
+
+    let mut upstream = Wire::accept(&listener).await;
+    upstream.head().await;
+    assert_eq!(client.head().await, "HTTP/1.1 100 Continue\r\n\r\n");
+    client.send("body").await;
+    upstream.through("body").await;
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    assert!(client.head().await.starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+#[tokio::test]
+async fn trailers_pass_to_a_client_that_takes_them() {
+    let (_gateway, mut client, listener) = scene().await;
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    assert!(upstream.head().await.contains("Te: trailers\r\n"));
+
+    upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n").await;
+    upstream.send("4\r\nbody\r\n0\r\nX-Sum: 42\r\n\r\n").await;
+
+    assert!(client.head().await.contains("Trailer: X-Sum\r\n"));
+    let body = client.through("\r\n\r\n").await;
+    assert!(body.to_ascii_lowercase().ends_with("0\r\nx-sum: 42\r\n\r\n"), "{body}");
+}

@@ -1,0 +1,205 @@
+//! The way to the upstream and back: headers, errors, kept connections.
+
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
+use http::Response;
+use http_body_util::Full;
+use serde_json::json;
+
+use crate::harness::{Api, Gateway, Setup, Upstream, Wire, api, listen, request};
+
+// === Headers ===
+
+#[tokio::test]
+async fn the_clients_address_is_appended_to_those_before_it() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(api(&upstream)).await;
+
+    gateway.send(request("GET", "/").header("X-Forwarded-For", "10.1.1.1"), "").await;
+
+    assert_eq!(upstream.request().header("X-Forwarded-For"), Some("10.1.1.1, 127.0.0.1"));
+}
+
+#[tokio::test]
+async fn headers_of_a_connection_stay_on_that_connection() {
+    let upstream = Upstream::answering(|_| {
+        let answer = Response::builder().header("Keep-Alive", "timeout=5").header("X-Kept", "1");
+        answer.header("Proxy-Authenticate", "Basic").body(Full::from("ok")).unwrap()
+    })
+    .await;
+    let gateway = Gateway::start(api(&upstream)).await;
+
+    let call = request("GET", "/").header("Connection", "X-Mine").header("X-Mine", "1").header("X-Kept", "1");
+    let answer = gateway.send(call.header("Proxy-Authorization", "Basic x").header("TE", "gzip"), "").await;
+
+    let received = upstream.request();
+    for name in ["Connection", "X-Mine", "Proxy-Authorization", "TE"] {
+        assert_eq!(received.header(name), None, "{name}");
+    }
+    assert_eq!((received.header("X-Kept"), answer.header("X-Kept")), (Some("1"), Some("1")));
+    assert_eq!((answer.header("Keep-Alive"), answer.header("Proxy-Authenticate")), (None, None));
+}
+
+#[tokio::test]
+async fn a_caller_without_a_session_gets_zeros_for_limits() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(api(&upstream)).await;
+
+    let answer = gateway.get("/").await;
+
+    for name in ["X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"] {
+        assert_eq!(answer.header(name), Some("0"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_upstream_sees_its_own_host_unless_the_clients_is_kept() {
+    let upstream = Upstream::start().await;
+    let kept = api(&upstream).named("kept").with(json!({"proxy": {"preserve_host_header": true}}));
+    let gateway = Gateway::start(Setup::from(api(&upstream).named("own")).api(kept)).await;
+
+    for path in ["/own/", "/kept/"] {
+        gateway.send(request("GET", path).header("Host", "shop.test"), "").await;
+    }
+
+    let hosts: Vec<_> =
+        upstream.requests().iter().map(|received| received.header("Host").unwrap().to_owned()).collect();
+    assert_eq!(hosts, [upstream.address.to_string(), "shop.test".to_owned()]);
+}
+
+#[tokio::test]
+async fn an_answer_to_head_has_the_length_and_no_body() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(api(&upstream)).await;
+
+    let answer = gateway.send(request("HEAD", "/"), "").await;
+
+    assert_eq!((answer.status(), answer.header("Content-Length"), answer.text()), (200, Some("19"), ""));
+    assert_eq!(upstream.request().method, "HEAD");
+}
+
+async fn zipping() -> Upstream {
+    Upstream::answering(|received| {
+        let mut zipped = GzEncoder::new(Vec::new(), Compression::fast());
+        zipped.write_all(b"unpacked").unwrap();
+        let asked = received.header("Accept-Encoding").unwrap_or("nothing");
+        let answer = Response::builder().header("Content-Encoding", "gzip").header("X-Asked", asked);
+        answer.body(Full::from(zipped.finish().unwrap())).unwrap()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_client_that_did_not_ask_for_gzip_gets_the_body_unpacked() {
+    let gateway = Gateway::start(api(&zipping().await)).await;
+
+    let answer = gateway.get("/").await;
+
+    assert_eq!((answer.text(), answer.header("Content-Encoding")), ("unpacked", None));
+    assert_eq!(answer.header("X-Asked"), Some("gzip"));
+}
+
+#[tokio::test]
+async fn a_client_that_asked_for_gzip_gets_it_as_it_came() {
+    let gateway = Gateway::start(api(&zipping().await)).await;
+
+    let answer = gateway.send(request("GET", "/").header("Accept-Encoding", "gzip, br"), "").await;
+
+    assert_eq!((answer.header("Content-Encoding"), answer.header("X-Asked")), (Some("gzip"), Some("gzip, br")));
+    assert_eq!(answer.body[..2], [0x1f, 0x8b]);
+}
+
+// === Errors ===
+
+#[tokio::test]
+async fn an_upstream_that_is_down_is_500_with_the_usual_text() {
+    let listener = listen().await;
+    let target = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    let gateway = Gateway::start(Api::to(&target)).await;
+
+    let answer = gateway.get("/").await;
+
+    assert_eq!((answer.status(), answer.error()), (500, "There was a problem proxying the request".to_owned()));
+    gateway.process.says("did not answer").await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_takes_too_long_is_504() {
+    let listener = listen().await;
+    let api = Api::to(&format!("http://{}/", listener.local_addr().unwrap()));
+    let gateway = Gateway::start(Setup::from(api).conf(json!({"proxy_default_timeout": 0.3}))).await;
+
+    let answer = gateway.get("/").await;
+
+    assert_eq!((answer.status(), answer.error()), (504, "Upstream service reached hard timeout.".to_owned()));
+}
+
+#[tokio::test]
+async fn an_upstream_whose_name_cannot_be_looked_up_is_500_with_its_own_text() {
+    // A label this long is refused by every resolver without asking the network.
+    let gateway = Gateway::start(Api::to(&format!("http://{}.test/", "x".repeat(64)))).await;
+
+    let answer = gateway.get("/").await;
+
+    assert_eq!((answer.status(), answer.error()), (500, "Upstream host lookup failed".to_owned()));
+}
+
+#[tokio::test]
+async fn an_upstream_that_breaks_off_ends_the_clients_connection() {
+    let listener = listen().await;
+    let gateway = Gateway::start(Api::to(&format!("http://{}/", listener.local_addr().unwrap()))).await;
+    let mut client = Wire::connect(gateway.address).await;
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    upstream.head().await;
+
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await;
+    client.through("half").await;
+    drop(upstream);
+
+    assert_eq!(client.rest().await, "");
+}
+
+// === Connections ===
+
+#[tokio::test]
+async fn a_get_that_a_kept_connection_swallowed_is_sent_again() {
+    let listener = listen().await;
+    let gateway = Gateway::start(Api::to(&format!("http://{}/", listener.local_addr().unwrap()))).await;
+    // One client connection is one worker, which has one kept connection then.
+    let mut client = Wire::connect(gateway.address).await;
+    client.send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut kept = Wire::accept(&listener).await;
+    kept.head().await;
+    kept.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    client.through("\r\n\r\nok").await;
+
+    client.send("GET /second HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert!(kept.head().await.starts_with("GET /second "));
+    drop(kept);
+
+    let mut fresh = Wire::accept(&listener).await;
+    assert!(fresh.head().await.starts_with("GET /second "));
+    fresh.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nagain").await;
+    client.through("\r\n\r\nagain").await;
+}
+
+#[tokio::test]
+async fn a_post_that_a_kept_connection_swallowed_is_not_sent_again() {
+    let listener = listen().await;
+    let gateway = Gateway::start(Api::to(&format!("http://{}/", listener.local_addr().unwrap()))).await;
+    let mut client = Wire::connect(gateway.address).await;
+    client.send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut kept = Wire::accept(&listener).await;
+    kept.head().await;
+    kept.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    client.through("\r\n\r\nok").await;
+
+    client.send("POST /pay HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n1").await;
+    assert!(kept.head().await.starts_with("POST /pay "));
+    drop(kept);
+
+    assert!(client.head().await.starts_with("HTTP/1.1 500 "));
+}
