@@ -8,8 +8,9 @@ pub mod query;
 mod streaming;
 mod target;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+
+use http::HeaderValue;
 
 pub use body::{Body, ReadError};
 pub use gunzip::Gunzip;
@@ -28,8 +29,8 @@ pub struct Exchange {
     pub body: Body,
     /// Who the caller is, once an auth step has said so.
     pub session: Option<Arc<Session>>,
-    /// The client's address.
-    pub peer: SocketAddr,
+    /// The client's IP address.
+    pub client: HeaderValue,
     /// What the access log will tell.
     pub notes: Notes,
 }

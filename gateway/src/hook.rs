@@ -78,7 +78,9 @@ impl Hook {
         let returned =
             sockets.dispatcher.dispatch(Call { object, server }).await.map_err(|error| self.failed(error))?;
         let request = returned.request.ok_or_else(|| self.failed(HookFailure::Malformed("request")))?;
-        self.trace(server, started, || edit::summary(&request, returned.session.is_some()));
+        self.trace(server, started, || {
+            edit::summary(&request, self.kind == HookType::CustomKeyCheck && returned.session.is_some())
+        });
         let overrides = edit::apply(request, exchange).map_err(|error| self.failed(error))?;
         self.obey(overrides)?;
         Ok(Returned { session: returned.session, metadata: returned.metadata })

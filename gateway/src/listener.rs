@@ -1,6 +1,7 @@
 //! Accepts connections and hands them to workers; each worker does the rest on one core.
 
 mod accept;
+mod connection;
 mod front_door;
 mod worker;
 

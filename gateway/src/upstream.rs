@@ -26,6 +26,8 @@ use headers::Outgoing;
 pub struct Upstream {
     /// Scheme, host and port.
     to: pool::Key,
+    /// The same as text.
+    origin: String,
     host: HeaderValue,
     target: Target,
     listen_path: Option<ListenPath>,
@@ -97,7 +99,8 @@ impl Upstream {
         let host = HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
         let listen_path = proxy.strip_listen_path.then(|| listen_path.clone());
         let (keep_slash, preserve_host) = (proxy.disable_strip_slash, proxy.preserve_host_header);
-        Ok(Self { to: (scheme, authority), host, target, listen_path, keep_slash, preserve_host })
+        let origin = format!("{scheme}://{authority}");
+        Ok(Self { to: (scheme, authority), origin, host, target, listen_path, keep_slash, preserve_host })
     }
 
     /// Sends the exchange upstream. Leaves in it the target and headers that a response hook sees.
@@ -133,7 +136,7 @@ impl Upstream {
     fn request(&self, exchange: &Exchange, uri: Uri, body: Body) -> (Request<Body>, bool) {
         let head = &exchange.head;
         let host = head.host.as_ref().filter(|_| self.preserve_host).unwrap_or(&self.host);
-        let outgoing = Outgoing::new(head, host, exchange.peer.ip(), &body);
+        let outgoing = Outgoing::new(head, host, &exchange.client, &body);
         let mut request = Request::new(body);
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = uri;
@@ -153,7 +156,7 @@ impl Upstream {
         };
         let path = path::join(self.target.path(), &path, self.keep_slash);
         let query = path::queries(self.target.query(), target.query());
-        let target = Target::upstream(self.to.0.as_str(), self.to.1.as_str(), &path, query.as_deref());
+        let target = Target::upstream(&self.origin, &path, query.as_deref());
         let unsendable = |error: http::Error| UpstreamError::Unsendable(format!("{}: {error}", target.as_str()));
         let resource = target.resource();
         let uri = PathAndQuery::try_from(&*resource).map_err(|error| unsendable(error.into()))?.into();

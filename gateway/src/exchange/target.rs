@@ -61,8 +61,8 @@ impl Target {
     }
 
     /// The target at an upstream, of parts that are spelled legally.
-    pub fn upstream(scheme: &str, authority: &str, path: &str, query: Option<&str>) -> Self {
-        Self::assemble(&format!("{scheme}://{authority}"), path, query)
+    pub fn upstream(origin: &str, path: &str, query: Option<&str>) -> Self {
+        Self::assemble(origin, path, query)
     }
 
     fn assemble(origin: &str, path: &str, query: Option<&str>) -> Self {

@@ -1,6 +1,5 @@
 //! From a request's head to the client's answer: limits, routing, the API's chain, one line of log.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::header::{CONNECTION, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
@@ -21,12 +20,14 @@ pub(super) async fn answer(
     gateway: &Gateway,
     sockets: &Sockets,
     request: Request<Incoming>,
-    peer: SocketAddr,
+    client: &HeaderValue,
 ) -> Reply {
     let notes = Notes::start();
     let (parts, incoming) = request.into_parts();
     let mut reply = match admit(gateway, Head::new(parts), Body::Stream(Streaming::new(incoming))).await {
-        Ok((head, body)) => route(gateway, sockets, Exchange { head, body, session: None, peer, notes }).await,
+        Ok((head, body)) => {
+            route(gateway, sockets, Exchange { head, body, session: None, client: client.clone(), notes }).await
+        }
         Err(reply) => reply,
     };
     if gateway.config.close_connections {

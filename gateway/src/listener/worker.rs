@@ -1,22 +1,18 @@
 //! A worker: one thread, one current-thread runtime, its own sockets.
 
-use std::convert::Infallible;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::{io, time::Duration};
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::GracefulShutdown;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use super::{Gateway, front_door};
+use super::Gateway;
+use super::connection::serve;
 use crate::dispatch::GrpcDispatcher;
-use crate::socket::OnePiece;
 use crate::sockets::Sockets;
 use crate::upstream::{Client, TlsError, tls};
 
@@ -72,7 +68,7 @@ fn run(runtime: &Runtime, mut queue: UnboundedReceiver<Accepted>, gateway: &Arc<
         let graceful = GracefulShutdown::new();
         while let Some((socket, peer)) = queue.recv().await {
             match tokio::net::TcpStream::from_std(socket) {
-                Ok(socket) => drop(tokio::spawn(connection(
+                Ok(socket) => drop(tokio::spawn(serve(
                     socket,
                     peer,
                     Arc::clone(gateway),
@@ -101,25 +97,5 @@ async fn finish(graceful: GracefulShutdown, grace: Duration) {
     let open = graceful.count();
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::warn!(open, grace_seconds = grace.as_secs(), "the grace period ended before all requests did");
-    }
-}
-
-async fn connection(
-    socket: tokio::net::TcpStream,
-    peer: SocketAddr,
-    gateway: Arc<Gateway>,
-    sockets: Arc<Sockets>,
-    watcher: Watcher,
-) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(gateway.config.http.read_timeout)
-        .title_case_headers(gateway.config.canonical_headers);
-    let service = service_fn(|request| {
-        let (gateway, sockets) = (&gateway, &sockets);
-        async move { Ok::<_, Infallible>(front_door::answer(gateway, sockets, request, peer).await) }
-    });
-    if let Err(error) = watcher.watch(http.serve_connection(OnePiece::new(TokioIo::new(socket)), service)).await {
-        tracing::debug!(%error, %peer, "a client's connection ended early");
     }
 }

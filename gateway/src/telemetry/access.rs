@@ -45,14 +45,14 @@ impl Drop for Access {
         if !tracing::enabled!(target: "outrigger::access", Level::INFO) {
             return;
         }
-        let Exchange { head, peer, notes, .. } = &self.exchange;
+        let Exchange { head, client, notes, .. } = &self.exchange;
         tracing::info!(
             target: "outrigger::access",
             api_id = &*self.api_id,
             method = head.method_text(),
             path = head.uri.path(),
             status = self.status,
-            client = %peer.ip(),
+            client = client.to_str().unwrap_or_default(),
             ms = milliseconds(notes.started.elapsed()),
             upstream_ms = notes.upstream.map(milliseconds),
             hooks = hooks(&notes.hooks),

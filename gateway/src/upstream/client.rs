@@ -4,14 +4,13 @@ use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::uri::Authority;
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiAddrs, GaiResolver, Name};
@@ -35,7 +34,7 @@ const IDLE_PER_HOST: usize = 512;
 pub struct Client {
     connector: HttpsConnector<HttpConnector<Resolver>>,
     http: http1::Builder,
-    pool: Arc<Pool>,
+    pool: Pool,
     timeout: Duration,
 }
 
@@ -81,7 +80,7 @@ impl Client {
         let mut http = http1::Builder::new();
         http.title_case_headers(canonical_headers);
         let per_host = if config.close_connections { 0 } else { config.max_idle_per_host.unwrap_or(IDLE_PER_HOST) };
-        Self { connector, http, pool: Arc::new(Pool::new(per_host, IDLE)), timeout: config.timeout }
+        Self { connector, http, pool: Pool::new(per_host, IDLE), timeout: config.timeout }
     }
 
     /// Closes connections that nobody has used for long; to be called now and then.
@@ -99,7 +98,8 @@ impl Client {
 
     /// A kept connection may have ended unnoticed; a request that it did not take goes to a new one.
     async fn send_unlimited(&self, to: &Key, mut request: Request<Body>) -> Result<Answer, ClientError> {
-        while let Some(mut lease) = self.pool.take(to) {
+        let shelf = self.pool.shelf(to);
+        while let Some(mut lease) = shelf.take() {
             if lease.sender.ready().await.is_err() {
                 continue;
             }
@@ -111,12 +111,12 @@ impl Client {
                 },
             }
         }
-        let mut lease = self.connect(to).await?;
+        let mut lease = shelf.lease(self.connect(to).await?);
         let response = lease.sender.send_request(request).await?;
         Ok((response, lease))
     }
 
-    async fn connect(&self, to: &Key) -> Result<Lease, ClientError> {
+    async fn connect(&self, to: &Key) -> Result<SendRequest<Body>, ClientError> {
         let (scheme, authority) = to.clone();
         let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build();
         let uri = uri.map_err(|error| ClientError::Connect(error.into()))?;
@@ -127,7 +127,7 @@ impl Client {
                 tracing::debug!(target: "outrigger::upstream", %error, "connection to an upstream ended");
             }
         });
-        Ok(self.pool.lease(to.clone(), sender))
+        Ok(sender)
     }
 }
 

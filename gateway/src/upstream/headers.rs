@@ -1,7 +1,5 @@
 //! The headers that a proxy adds and takes away.
 
-use std::net::IpAddr;
-
 use http::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
     RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
@@ -62,11 +60,11 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn new(head: &Head, host: &HeaderValue, peer: IpAddr, body: &Body) -> Self {
+    pub(super) fn new(head: &Head, host: &HeaderValue, client: &HeaderValue, body: &Body) -> Self {
         let mut headers = head.headers.clone();
         headers.insert(HOST, host.clone());
         frame(&mut headers, &head.method, body);
-        forwarded_for(&mut headers, peer);
+        forwarded_for(&mut headers, client);
         if !headers.contains_key(USER_AGENT) {
             headers.insert(USER_AGENT, OUR_NAME);
         }
@@ -87,14 +85,18 @@ fn frame(headers: &mut HeaderMap, method: &Method, body: &Body) {
     }
 }
 
-/// Earlier values in one line, the peer's address behind them.
-fn forwarded_for(headers: &mut HeaderMap, peer: IpAddr) {
+/// Earlier values in one line, the client's address behind them.
+fn forwarded_for(headers: &mut HeaderMap, client: &HeaderValue) {
+    if !headers.contains_key(FORWARDED_FOR) {
+        headers.insert(FORWARDED_FOR, client.clone());
+        return;
+    }
     let mut line = Vec::with_capacity(40);
     for earlier in headers.get_all(FORWARDED_FOR) {
         line.extend_from_slice(earlier.as_bytes());
         line.extend_from_slice(b", ");
     }
-    line.extend_from_slice(peer.to_canonical().to_string().as_bytes());
+    line.extend_from_slice(client.as_bytes());
     if let Ok(line) = HeaderValue::from_maybe_shared(bytes::Bytes::from(line)) {
         headers.insert(FORWARDED_FOR, line);
     }
@@ -138,7 +140,13 @@ mod tests {
     fn outgoing(method: &str, headers: &[(&'static str, &'static str)], body: Body) -> HeaderMap {
         let (mut parts, ()) = Request::builder().method(method).uri("/").body(()).unwrap().into_parts();
         parts.headers = map(headers);
-        Outgoing::new(&Head::new(parts).unwrap(), &HeaderValue::from_static("up"), [10, 0, 0, 1].into(), &body).headers
+        Outgoing::new(
+            &Head::new(parts).unwrap(),
+            &HeaderValue::from_static("up"),
+            &HeaderValue::from_static("10.0.0.1"),
+            &body,
+        )
+        .headers
     }
 
     #[test]

@@ -15,9 +15,16 @@ pub(super) type Key = (Scheme, Authority);
 /// The idle connections of one worker.
 #[derive(Debug)]
 pub(super) struct Pool {
-    idle: Mutex<HashMap<Key, Vec<Idle>>>,
+    shelves: Mutex<HashMap<Key, Arc<Shelf>>>,
     per_host: usize,
     keep: Duration,
+}
+
+/// The idle connections to one host, the one used last on top.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    idle: Mutex<Vec<Idle>>,
+    room: usize,
 }
 
 #[derive(Debug)]
@@ -30,54 +37,65 @@ struct Idle {
 #[derive(Debug)]
 pub struct Lease {
     pub(super) sender: SendRequest<Body>,
-    key: Key,
-    pool: Arc<Pool>,
+    shelf: Arc<Shelf>,
 }
 
 impl Pool {
     /// Keeps up to `per_host` connections to each host, each idle for `keep` at most.
     pub(super) fn new(per_host: usize, keep: Duration) -> Self {
-        Self { idle: Mutex::new(HashMap::new()), per_host, keep }
+        Self { shelves: Mutex::new(HashMap::new()), per_host, keep }
     }
 
-    /// The connection used last, if one is open.
-    pub(super) fn take(self: &Arc<Self>, key: &Key) -> Option<Lease> {
-        let mut idle = self.lock();
-        let kept = idle.get_mut(key)?;
-        while let Some(Idle { sender, .. }) = kept.pop() {
+    /// Where the connections to this host are kept.
+    pub(super) fn shelf(&self, key: &Key) -> Arc<Shelf> {
+        let mut shelves = lock(&self.shelves);
+        if let Some(shelf) = shelves.get(key) {
+            return Arc::clone(shelf);
+        }
+        let shelf = Arc::new(Shelf { idle: Mutex::new(Vec::new()), room: self.per_host });
+        shelves.insert(key.clone(), Arc::clone(&shelf));
+        shelf
+    }
+
+    /// Closes what has been idle for too long, and forgets hosts that nobody uses.
+    pub(super) fn sweep(&self) {
+        lock(&self.shelves).retain(|_, shelf| {
+            let mut idle = lock(&shelf.idle);
+            idle.retain(|idle| idle.since.elapsed() < self.keep && !idle.sender.is_closed());
+            !idle.is_empty() || Arc::strong_count(shelf) > 1
+        });
+    }
+}
+
+impl Shelf {
+    /// An open connection, if there is one.
+    pub(super) fn take(self: &Arc<Self>) -> Option<Lease> {
+        let mut idle = lock(&self.idle);
+        while let Some(Idle { sender, .. }) = idle.pop() {
             if !sender.is_closed() {
-                return Some(self.lease(key.clone(), sender));
+                return Some(self.lease(sender));
             }
         }
         None
     }
 
     /// A new connection as one in use.
-    pub(super) fn lease(self: &Arc<Self>, key: Key, sender: SendRequest<Body>) -> Lease {
-        Lease { sender, key, pool: Arc::clone(self) }
-    }
-
-    /// Closes what has been idle for too long.
-    pub(super) fn sweep(&self) {
-        self.lock().retain(|_, kept| {
-            kept.retain(|idle| idle.since.elapsed() < self.keep && !idle.sender.is_closed());
-            !kept.is_empty()
-        });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Vec<Idle>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lease(self: &Arc<Self>, sender: SendRequest<Body>) -> Lease {
+        Lease { sender, shelf: Arc::clone(self) }
     }
 }
 
 impl Lease {
     /// Keeps the connection for the next exchange.
     pub fn give_back(self) {
-        let Self { sender, key, pool } = self;
-        let mut idle = pool.lock();
-        let kept = idle.entry(key).or_default();
-        if kept.len() < pool.per_host && !sender.is_closed() {
-            kept.push(Idle { sender, since: Instant::now() });
+        let Self { sender, shelf } = self;
+        let mut idle = lock(&shelf.idle);
+        if idle.len() < shelf.room && !sender.is_closed() {
+            idle.push(Idle { sender, since: Instant::now() });
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 
@@ -29,7 +30,7 @@ pub(super) async fn start() -> io::Result<SocketAddr> {
 }
 
 async fn serve(socket: TcpStream) {
-    let service = service_fn(async |request| Ok::<_, Infallible>(describe(&request)));
+    let service = service_fn(|request| ready(Ok::<_, Infallible>(describe(&request))));
     let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
 }
 

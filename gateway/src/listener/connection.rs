@@ -1,0 +1,85 @@
+//! One client connection: HTTP/1.1 until the client, the drain or silence ends it.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::Watcher;
+use tokio::net::TcpStream;
+
+use super::{Gateway, front_door};
+use crate::socket::OnePiece;
+use crate::sockets::Sockets;
+
+/// Serves a connection to its end.
+pub(super) async fn serve(
+    socket: TcpStream,
+    peer: SocketAddr,
+    gateway: Arc<Gateway>,
+    sockets: Arc<Sockets>,
+    watcher: Watcher,
+) {
+    let mut http = http1::Builder::new();
+    http.title_case_headers(gateway.config.canonical_headers);
+    let (client, activity) = (text(peer.ip()), Activity::default());
+    let service = service_fn(|request| {
+        let (gateway, sockets, client, activity) = (&gateway, &sockets, &client, &activity);
+        async move {
+            let _busy = activity.begin();
+            Ok::<_, Infallible>(front_door::answer(gateway, sockets, request, client).await)
+        }
+    });
+    let serving = watcher.watch(http.serve_connection(OnePiece::new(TokioIo::new(socket)), service));
+    tokio::select! {
+        biased;
+        ended = serving => if let Err(error) = ended {
+            tracing::debug!(%error, %peer, "a client's connection ended early");
+        },
+        () = activity.silence(gateway.config.http.read_timeout) => {
+            tracing::debug!(%peer, "a client's connection is closed: no request came in time");
+        }
+    }
+}
+
+/// Counts the beginnings and ends of a connection's requests: odd while there is one.
+#[derive(Default)]
+struct Activity(AtomicU64);
+
+/// A request under way.
+struct Busy<'a>(&'a Activity);
+
+impl Activity {
+    fn begin(&self) -> Busy<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Busy(self)
+    }
+
+    /// Done when no request began or ended for `limit`, and for twice as long at most. One timer for
+    /// many requests costs them nothing.
+    async fn silence(&self, limit: Duration) {
+        loop {
+            let before = self.0.load(Ordering::Relaxed);
+            tokio::time::sleep(limit).await;
+            if before.is_multiple_of(2) && before == self.0.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// An address as headers and logs have it; IPv4 stays IPv4 on a socket for both.
+fn text(address: IpAddr) -> HeaderValue {
+    HeaderValue::from_str(&address.to_canonical().to_string()).unwrap_or(HeaderValue::from_static("unknown"))
+}
