@@ -56,10 +56,10 @@ async fn each_hook_call_leaves_a_line_with_hook_server_time_and_change() {
 
     for (hook, change) in [
         ("DemoPre", "set header X-Demo"),
-        ("DemoAuth", "nothing"),
+        ("DemoAuth", "returned a session"),
         ("DemoPostKeyAuth", "set header X-Caller"),
         ("DemoPost", "from"),
-        ("DemoResponse", "body of"),
+        ("DemoResponse", "nothing"),
     ] {
         let line = demo.says(&format!(" {hook} ")).await;
         let (_, told) = line.split_once(" on default: ").unwrap_or_else(|| panic!("no server in {line:?}"));

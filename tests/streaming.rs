@@ -1,8 +1,9 @@
 //! Bodies that nobody needs whole pass as they come, both ways.
 
+use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::harness::{Api, Gateway, Wire, listen};
+use crate::harness::{Api, Gateway, Setup, Wire, listen};
 
 /// A gateway in front of an upstream that the test plays, and a client.
 async fn scene() -> (Gateway, Wire, TcpListener) {
@@ -110,4 +111,27 @@ async fn trailers_pass_to_a_client_that_takes_them() {
     assert!(client.head().await.contains("Trailer: X-Sum\r\n"));
     let body = client.through("\r\n\r\n").await;
     assert!(body.to_ascii_lowercase().ends_with("0\r\nx-sum: 42\r\n\r\n"), "{body}");
+}
+
+#[tokio::test]
+async fn a_reply_may_be_silent_for_longer_than_a_client_that_sends_no_request() {
+    let listener = listen().await;
+    let api = Api::to(&format!("http://{}/", listener.local_addr().unwrap()));
+    let conf = json!({"http_server_options": {"read_timeout": 1}});
+    let gateway = Gateway::start(Setup::from(api).conf(conf)).await;
+    let mut client = Wire::connect(gateway.address).await;
+    client.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    upstream.head().await;
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n").await;
+    client.head().await;
+
+    // One after the other, these outlast the limit and its tolerance.
+    for unfinished in ["", "GET / HTTP/1.1\r\nHost: h\r\n", ""] {
+        let mut silent = Wire::connect(gateway.address).await;
+        silent.send(unfinished).await;
+        silent.rest().await;
+    }
+    upstream.send("last").await;
+    client.through("last").await;
 }

@@ -119,7 +119,7 @@ impl Hook {
         let returned =
             sockets.dispatcher.dispatch(Call { object, server }).await.map_err(|error| self.failed(error))?;
         let response = returned.response.ok_or_else(|| self.failed(HookFailure::Malformed("response")))?;
-        self.trace(server, started, || reply::summary(&response, reply.status(), &headers));
+        self.trace(server, started, || reply::summary(&response, reply, &headers));
         let head = exchange.head.method == http::Method::HEAD;
         reply::apply(response, &headers, head, reply).map_err(|error| self.failed(error))
     }

@@ -99,20 +99,22 @@ fn header_map(entries: &[Header]) -> HeaderMap {
     out
 }
 
-/// What a plugin changed, for people who watch.
-pub(super) fn summary(response: &ResponseObject, status: StatusCode, sent: &HashMap<String, String>) -> String {
+/// What a plugin changed in `reply`, for people who watch.
+pub(super) fn summary(response: &ResponseObject, reply: &Reply, sent: &HashMap<String, String>) -> String {
     let mut parts = Vec::new();
-    if response.status_code != i32::from(status.as_u16()) {
+    if response.status_code != i32::from(reply.status().as_u16()) {
         parts.push(format!("status {}", response.status_code));
     }
-    let mut changed: Vec<_> =
-        response.headers.iter().filter(|(k, v)| sent.get(*k) != Some(v)).map(|(k, _)| k.as_str()).collect();
-    changed.sort_unstable();
-    if !changed.is_empty() {
-        parts.push(format!("set header {}", changed.join(", ")));
+    let is_new = |(name, value): &(&String, &String)| sent.get(*name) != Some(*value);
+    let mut set: Vec<_> = response.headers.iter().filter(is_new).map(|(name, _)| name.as_str()).collect();
+    set.sort_unstable();
+    if !set.is_empty() {
+        parts.push(format!("set header {}", set.join(", ")));
     }
-    parts.push(format!("body of {} bytes", response.raw_body.len()));
-    parts.join("; ")
+    if reply.body().bytes() != Some(&response.raw_body) {
+        parts.push(format!("body of {} bytes", response.raw_body.len()));
+    }
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join("; ") }
 }
 
 #[cfg(test)]

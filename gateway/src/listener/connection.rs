@@ -1,12 +1,17 @@
 //! One client connection: HTTP/1.1 until the client, the drain or silence ends it.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderValue;
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -14,6 +19,7 @@ use hyper_util::server::graceful::Watcher;
 use tokio::net::TcpStream;
 
 use super::{Gateway, front_door};
+use crate::exchange::Body;
 use crate::socket::OnePiece;
 use crate::sockets::Sockets;
 
@@ -31,8 +37,9 @@ pub(super) async fn serve(
     let service = service_fn(|request| {
         let (gateway, sockets, client, activity) = (&gateway, &sockets, &client, &activity);
         async move {
-            let _busy = activity.begin();
-            Ok::<_, Infallible>(front_door::answer(gateway, sockets, request, client).await)
+            let busy = activity.begin();
+            let reply = front_door::answer(gateway, sockets, request, client).await;
+            Ok::<_, Infallible>(reply.map(|body| Watched { body, _busy: busy }))
         }
     });
     let serving = watcher.watch(http.serve_connection(OnePiece::new(TokioIo::new(socket)), service));
@@ -49,15 +56,21 @@ pub(super) async fn serve(
 
 /// Counts the beginnings and ends of a connection's requests: odd while there is one.
 #[derive(Default)]
-struct Activity(AtomicU64);
+struct Activity(Arc<AtomicU64>);
 
-/// A request under way.
-struct Busy<'a>(&'a Activity);
+/// A request under way, until its reply's last byte.
+struct Busy(Arc<AtomicU64>);
+
+/// A reply's body that keeps its connection busy.
+struct Watched {
+    body: Body,
+    _busy: Busy,
+}
 
 impl Activity {
-    fn begin(&self) -> Busy<'_> {
+    fn begin(&self) -> Busy {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Busy(self)
+        Busy(Arc::clone(&self.0))
     }
 
     /// Done when no request began or ended for `limit`, and for twice as long at most. One timer for
@@ -73,9 +86,26 @@ impl Activity {
     }
 }
 
-impl Drop for Busy<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, Ordering::Relaxed);
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
