@@ -20,14 +20,12 @@ use crate::definition::Proxy;
 use crate::exchange::{Body, Exchange, Reply, Target};
 use crate::pattern::ListenPath;
 use headers::Outgoing;
+use pool::Origin;
 
 /// Where an API's requests go.
 #[derive(Debug)]
 pub struct Upstream {
-    /// Scheme, host and port.
-    to: pool::Key,
-    /// The same as text.
-    origin: String,
+    to: Origin,
     host: HeaderValue,
     target: Target,
     listen_path: Option<ListenPath>,
@@ -99,8 +97,8 @@ impl Upstream {
         let host = HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
         let listen_path = proxy.strip_listen_path.then(|| listen_path.clone());
         let (keep_slash, preserve_host) = (proxy.disable_strip_slash, proxy.preserve_host_header);
-        let origin = format!("{scheme}://{authority}");
-        Ok(Self { to: (scheme, authority), origin, host, target, listen_path, keep_slash, preserve_host })
+        let to = Origin::new(scheme, authority);
+        Ok(Self { to, host, target, listen_path, keep_slash, preserve_host })
     }
 
     /// Sends the exchange upstream. Leaves in it the target and headers that a response hook sees.
@@ -129,7 +127,7 @@ impl Upstream {
             }
             (first, _) => first,
         };
-        let (response, lease) = reply.map_err(|error| error.about(&self.to.1))?;
+        let (response, lease) = reply.map_err(|error| error.about(&self.to.authority))?;
         Ok(headers::incoming(response, lease, asked_gzip))
     }
 
@@ -156,7 +154,7 @@ impl Upstream {
         };
         let path = path::join(self.target.path(), &path, self.keep_slash);
         let query = path::queries(self.target.query(), target.query());
-        let target = Target::upstream(&self.origin, &path, query.as_deref());
+        let target = Target::upstream(&self.to.text, &path, query.as_deref());
         let unsendable = |error: http::Error| UpstreamError::Unsendable(format!("{}: {error}", target.as_str()));
         let resource = target.resource();
         let uri = PathAndQuery::try_from(&*resource).map_err(|error| unsendable(error.into()))?.into();

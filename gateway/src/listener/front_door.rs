@@ -26,7 +26,8 @@ pub(super) async fn answer(
     let (parts, incoming) = request.into_parts();
     let mut reply = match admit(gateway, Head::new(parts), Body::Stream(Streaming::new(incoming))).await {
         Ok((head, body)) => {
-            route(gateway, sockets, Exchange { head, body, session: None, client: client.clone(), notes }).await
+            let exchange = Exchange { head, body, session: None, client: client.clone(), notes };
+            route(gateway, sockets, Box::new(exchange)).await
         }
         Err(reply) => reply,
     };
@@ -56,7 +57,7 @@ async fn admit(gateway: &Gateway, head: Result<Head, HeadError>, mut body: Body)
     Ok((head, body))
 }
 
-async fn route(gateway: &Gateway, sockets: &Sockets, exchange: Exchange) -> Reply {
+async fn route(gateway: &Gateway, sockets: &Sockets, exchange: Box<Exchange>) -> Reply {
     let path = exchange.head.target.decoded_path();
     if let Some(clean) = unclean(&path).filter(|_| !gateway.config.http.skip_url_cleaning) {
         return moved(&exchange.head.target.with_decoded_path(&clean));
@@ -72,7 +73,7 @@ async fn route(gateway: &Gateway, sockets: &Sockets, exchange: Exchange) -> Repl
     serve(gateway, sockets, &api, exchange).await
 }
 
-async fn serve(gateway: &Gateway, sockets: &Sockets, api: &Api, exchange: Exchange) -> Reply {
+async fn serve(gateway: &Gateway, sockets: &Sockets, api: &Api, exchange: Box<Exchange>) -> Reply {
     let mut access = Access::new(&api.id, exchange);
     let reply = match api.chain.run(&mut access.exchange, sockets).await {
         Ok(reply) => reply,
@@ -96,7 +97,8 @@ async fn serve(gateway: &Gateway, sockets: &Sockets, api: &Api, exchange: Exchan
 
 /// The path that an unclean one should have been: rooted, without empty, `.` and `..` segments.
 fn unclean(path: &str) -> Option<String> {
-    let suspicious = !path.starts_with('/') || path.contains("//") || path.contains("/.");
+    let suspicious = |pair: &[u8]| pair[0] == b'/' && (pair[1] == b'/' || pair[1] == b'.');
+    let suspicious = !path.starts_with('/') || path.as_bytes().windows(2).any(suspicious);
     if !suspicious || path == "*" {
         return None;
     }

@@ -16,7 +16,7 @@ const CLIENT_CLOSED: u16 = 499;
 /// An exchange that writes its line when it ends.
 pub struct Access {
     /// The exchange.
-    pub exchange: Exchange,
+    pub exchange: Box<Exchange>,
     api_id: Arc<str>,
     status: u16,
     reason: Option<String>,
@@ -24,7 +24,7 @@ pub struct Access {
 
 impl Access {
     /// Watches over an exchange of this API.
-    pub fn new(api_id: &Arc<str>, exchange: Exchange) -> Self {
+    pub fn new(api_id: &Arc<str>, exchange: Box<Exchange>) -> Self {
         Self { exchange, api_id: Arc::clone(api_id), status: CLIENT_CLOSED, reason: None }
     }
 
@@ -45,7 +45,7 @@ impl Drop for Access {
         if !tracing::enabled!(target: "outrigger::access", Level::INFO) {
             return;
         }
-        let Exchange { head, client, notes, .. } = &self.exchange;
+        let Exchange { head, client, notes, .. } = &*self.exchange;
         tracing::info!(
             target: "outrigger::access",
             api_id = &*self.api_id,

@@ -18,7 +18,7 @@ use thiserror::Error;
 use tower::Service;
 
 use super::UpstreamError;
-use super::pool::{Key, Lease, Pool};
+use super::pool::{Lease, Origin, Pool};
 use crate::config;
 use crate::exchange::Body;
 use crate::socket::OnePiece;
@@ -89,7 +89,7 @@ impl Client {
     }
 
     /// Sends a request and waits for the head of its response.
-    pub(super) async fn send(&self, to: &Key, request: Request<Body>) -> Result<Answer, ClientError> {
+    pub(super) async fn send(&self, to: &Origin, request: Request<Body>) -> Result<Answer, ClientError> {
         match tokio::time::timeout(self.timeout, self.send_unlimited(to, request)).await {
             Ok(result) => result,
             Err(_) => Err(ClientError::Timeout),
@@ -97,7 +97,7 @@ impl Client {
     }
 
     /// A kept connection may have ended unnoticed; a request that it did not take goes to a new one.
-    async fn send_unlimited(&self, to: &Key, mut request: Request<Body>) -> Result<Answer, ClientError> {
+    async fn send_unlimited(&self, to: &Origin, mut request: Request<Body>) -> Result<Answer, ClientError> {
         let shelf = self.pool.shelf(to);
         while let Some(mut lease) = shelf.take() {
             if lease.sender.ready().await.is_err() {
@@ -111,14 +111,14 @@ impl Client {
                 },
             }
         }
-        let mut lease = shelf.lease(self.connect(to).await?);
+        // Rare and large: it must not make every request's future large.
+        let mut lease = shelf.lease(Box::pin(self.connect(to)).await?);
         let response = lease.sender.send_request(request).await?;
         Ok((response, lease))
     }
 
-    async fn connect(&self, to: &Key) -> Result<SendRequest<Body>, ClientError> {
-        let (scheme, authority) = to.clone();
-        let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build();
+    async fn connect(&self, to: &Origin) -> Result<SendRequest<Body>, ClientError> {
+        let uri = Uri::builder().scheme(to.scheme.clone()).authority(to.authority.clone()).path_and_query("/").build();
         let uri = uri.map_err(|error| ClientError::Connect(error.into()))?;
         let stream = self.connector.clone().call(uri).await.map_err(ClientError::Connect)?;
         let (sender, connection) = self.http.handshake(OnePiece::new(stream)).await?;

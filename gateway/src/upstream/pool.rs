@@ -10,12 +10,25 @@ use hyper::client::conn::http1::SendRequest;
 use crate::exchange::Body;
 
 /// Whom a connection leads to.
-pub(super) type Key = (Scheme, Authority);
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub(super) scheme: Scheme,
+    pub(super) authority: Authority,
+    /// Both as one text, as in `http://host:80`: cheap to look up.
+    pub(super) text: String,
+}
+
+impl Origin {
+    pub(super) fn new(scheme: Scheme, authority: Authority) -> Self {
+        let text = format!("{scheme}://{authority}");
+        Self { scheme, authority, text }
+    }
+}
 
 /// The idle connections of one worker.
 #[derive(Debug)]
 pub(super) struct Pool {
-    shelves: Mutex<HashMap<Key, Arc<Shelf>>>,
+    shelves: Mutex<HashMap<String, Arc<Shelf>>>,
     per_host: usize,
     keep: Duration,
 }
@@ -47,13 +60,13 @@ impl Pool {
     }
 
     /// Where the connections to this host are kept.
-    pub(super) fn shelf(&self, key: &Key) -> Arc<Shelf> {
+    pub(super) fn shelf(&self, to: &Origin) -> Arc<Shelf> {
         let mut shelves = lock(&self.shelves);
-        if let Some(shelf) = shelves.get(key) {
+        if let Some(shelf) = shelves.get(&to.text) {
             return Arc::clone(shelf);
         }
         let shelf = Arc::new(Shelf { idle: Mutex::new(Vec::new()), room: self.per_host });
-        shelves.insert(key.clone(), Arc::clone(&shelf));
+        shelves.insert(to.text.clone(), Arc::clone(&shelf));
         shelf
     }
 
