@@ -28,7 +28,7 @@ async fn an_unusable_value_is_told_with_path_value_and_remedy() {
     for (change, told) in [
         (json!({"listen_port": 70000}), ["listen_port", "70000", "from 0 to 65535"]),
         (json!({"log_level": "loud"}), ["log_level", "\"loud\"", "write debug, info, warn or error"]),
-        (json!({"storage": {"type": "redis"}}), ["storage.type", "\"redis\"", "set it to \"embedded\""]),
+        (json!({"storage": {"type": "mongo"}}), ["storage.type", "\"mongo\"", "\"embedded\""]),
         (json!({"proxy_default_timeout": -1}), ["proxy_default_timeout", "-1", "number of seconds"]),
         (json!({"http_server_options": {"use_ssl": true}}), ["http_server_options.use_ssl", "true", "set it to false"]),
         (
@@ -113,7 +113,7 @@ async fn a_reference_to_nothing_stops_the_start() {
 async fn keys_that_have_no_effect_yet_are_named_in_one_warning() {
     let gateway = Gateway::start(Setup::new().conf(json!({
         "enable_analytics": true,
-        "policies": {"policy_source": "file"},
+        "monitor": {"enable_trigger_monitors": true},
         "hash_keys": false,
         "no_such_key": 1,
     })))
@@ -121,7 +121,7 @@ async fn keys_that_have_no_effect_yet_are_named_in_one_warning() {
 
     let lines = gateway.process.says_times(1, "have no effect").await;
     assert_eq!(lines.len(), 1);
-    assert!(lines[0].contains("enable_analytics: ") && lines[0].contains("policies: "), "{}", lines[0]);
+    assert!(lines[0].contains("enable_analytics: ") && lines[0].contains("monitor: "), "{}", lines[0]);
     assert!(!lines[0].contains("hash_keys") && !lines[0].contains("no_such_key"), "{}", lines[0]);
 }
 

@@ -36,10 +36,10 @@ async fn a_step_that_is_not_built_is_refused_with_path_and_reason() {
             "custom_middleware": {
                 "driver": "grpc",
                 "auth_check": {"name": "MyAuth"},
-                "id_extractor": {"extract_from": "header", "extract_with": "value"},
+                "id_extractor": {"extract_from": "querystring", "extract_with": "value"},
             },
         }),
-        &["custom_middleware.id_extractor.extract_with: ", "set custom_middleware.id_extractor.disabled"],
+        &["custom_middleware.id_extractor.extract_from: ", "and so all callers one session"],
     )
     .await;
     refuses(

@@ -14,6 +14,7 @@ mod harness;
 mod hooks;
 mod outage;
 mod plugin_servers;
+mod sessions;
 mod streaming;
 mod tls;
 mod upstreams;

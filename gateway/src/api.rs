@@ -11,7 +11,6 @@ pub use registry::{Registry, Route};
 use crate::chain::Chain;
 
 /// An API definition made runnable.
-#[derive(Debug)]
 pub struct Api {
     /// Its `api_id`.
     pub id: Arc<str>,

@@ -3,10 +3,12 @@
 mod compile;
 mod limits;
 
+use std::sync::Arc;
+
 use http::header::TRAILER;
 use http::{HeaderName, HeaderValue};
 
-pub use compile::{CompileError, compile};
+pub use compile::{CompileError, Shared, compile};
 pub use limits::Limits;
 
 use crate::auth::CustomAuth;
@@ -22,19 +24,18 @@ const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const ZERO: HeaderValue = HeaderValue::from_static("0");
 
 /// One step before the upstream.
-#[derive(Debug)]
 enum Step {
     /// A Pre, PostKeyAuth or Post hook.
     Hook(Hook),
     /// The auth hook.
-    CustomAuth(CustomAuth),
+    CustomAuth(Box<CustomAuth>),
     /// Expiry, access rights, allowed URLs, rate and quota of the session.
-    Limits(Limits),
+    Limits(Box<Limits>),
 }
 
 /// The steps that an API's definition asks for, compiled when it was loaded.
-#[derive(Debug)]
 pub struct Chain {
+    api_id: Arc<str>,
     request: Vec<Step>,
     upstream: Upstream,
     response: Vec<Hook>,
@@ -71,7 +72,7 @@ impl Chain {
         for hook in &self.response {
             hook.run_on_reply(exchange, &mut reply, sockets).await?;
         }
-        finish(&mut reply, exchange);
+        finish(&mut reply, exchange, &self.api_id);
         Ok(reply)
     }
 }
@@ -80,15 +81,18 @@ impl Step {
     async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<(), Stop> {
         match self {
             Self::Hook(hook) => hook.run(exchange, sockets).await.map(drop),
-            Self::CustomAuth(auth) => auth.run(exchange, sockets).await,
-            Self::Limits(limits) => Ok(limits.check(exchange)?),
+            Self::CustomAuth(auth) => {
+                exchange.session = Some(auth.run(exchange, sockets).await?);
+                Ok(())
+            }
+            Self::Limits(limits) => Ok(limits.check(exchange, &sockets.store).await?),
         }
     }
 }
 
 /// What the proxy owes the client on every reply: no hop-by-hop headers, and the quota's figures,
 /// which are zeros for callers without a session.
-fn finish(reply: &mut Reply, exchange: &Exchange) {
+fn finish(reply: &mut Reply, exchange: &Exchange, api_id: &str) {
     let trailer = reply.headers().get(TRAILER).filter(|_| reply.body().bytes().is_none()).cloned();
     let headers = reply.headers_mut();
     strip_hop_by_hop(headers);
@@ -96,7 +100,7 @@ fn finish(reply: &mut Reply, exchange: &Exchange) {
         headers.insert(TRAILER, trailer);
     }
     let [limit, remaining, reset] =
-        exchange.session.as_ref().map_or([ZERO; 3], |session| session.quota().map(HeaderValue::from));
+        exchange.session.as_ref().map_or([ZERO; 3], |session| session.quota(api_id).map(HeaderValue::from));
     headers.insert(RATE_LIMIT, limit);
     headers.insert(RATE_REMAINING, remaining);
     headers.insert(RATE_RESET, reset);

@@ -12,7 +12,9 @@ use thiserror::Error;
 use crate::config::ConfigError;
 use crate::error::TemplateError;
 use crate::listener::{BindError, StartError};
+use crate::session::policy::file::FileError;
 use crate::source::SourceError;
+use crate::store::StoreError;
 
 /// Bad usage or configuration, as in `sysexits.h`.
 const USAGE: u8 = 64;
@@ -49,6 +51,10 @@ enum CliError {
     Source(#[from] SourceError),
     #[error(transparent)]
     Template(#[from] TemplateError),
+    #[error("policies: {0}")]
+    Policies(#[from] FileError),
+    #[error("storage: {0}")]
+    Store(#[from] StoreError),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
@@ -62,8 +68,8 @@ enum CliError {
 impl CliError {
     fn code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Source(_) | Self::Template(_) => USAGE,
-            Self::Bind(_) | Self::Start(_) | Self::System { .. } | Self::Demo(_) => 1,
+            Self::Config(_) | Self::Source(_) | Self::Template(_) | Self::Policies(_) => USAGE,
+            Self::Bind(_) | Self::Start(_) | Self::Store(_) | Self::System { .. } | Self::Demo(_) => 1,
         }
     }
 }

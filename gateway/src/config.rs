@@ -3,9 +3,11 @@
 mod address;
 mod environment;
 mod error;
+mod identity;
 mod keys;
 mod plugin_servers;
 mod reference;
+mod storage;
 mod survey;
 mod validate;
 mod written;
@@ -21,7 +23,10 @@ use tracing::level_filters::LevelFilter;
 pub use self::address::{Address, AddressError};
 use self::error::Origins;
 pub use self::error::{ConfigError, Problem};
+pub use self::identity::{Keys, PolicySource};
+pub use self::storage::{ClientCertificate, Messages, Redis, RedisTls, Secret, Server, Servers, Storage};
 use crate::json;
+use crate::session::lifetime::Lifetimes;
 
 /// What the gateway runs on: every value in it is usable.
 #[derive(Clone, Debug)]
@@ -52,6 +57,16 @@ pub struct Config {
     pub upstream: Upstream,
     /// Calls to plugin servers.
     pub coprocess: Coprocess,
+    /// How keys are looked up.
+    pub keys: Keys,
+    /// How long sessions are stored, but for what an API says.
+    pub lifetimes: Lifetimes,
+    /// Where policies are.
+    pub policies: PolicySource,
+    /// Where sessions and counters live.
+    pub storage: Storage,
+    /// What nodes that share a Redis tell each other.
+    pub messages: Messages,
     /// How long requests in flight may take after the gateway was told to stop.
     pub grace: Duration,
     /// How long the gateway says that it is not ready before it stops to accept.

@@ -71,6 +71,10 @@ pub struct Definition {
     pub version_data: VersionData,
     /// The limit on all callers together.
     pub global_rate_limit: GlobalRateLimit,
+    /// How long sessions are stored, in seconds; for ever unless positive.
+    pub session_lifetime: i64,
+    /// Whether a session that expires later is stored until then.
+    pub session_lifetime_respects_key_expiration: bool,
     /// Whether rates are not limited.
     pub disable_rate_limit: bool,
     /// Whether there are no quotas.
@@ -133,6 +137,26 @@ pub struct IdExtractor {
     pub extract_from: String,
     /// By which rule.
     pub extract_with: String,
+    /// The rule's particulars.
+    pub extractor_config: ExtractorConfig,
+    /// Whether ids are this API's own: without it, APIs of one organisation share sessions.
+    pub api_scoped: bool,
+}
+
+/// The particulars of an id extractor.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ExtractorConfig {
+    /// The header.
+    pub header_name: String,
+    /// The form field.
+    pub param_name: String,
+    /// An expression in the syntax of RE2.
+    pub regex_expression: String,
+    /// Which of all its matches.
+    pub regex_match_index: i64,
+    /// A path.
+    pub xpath_expression: String,
 }
 
 /// Where a method of auth finds what it checks.

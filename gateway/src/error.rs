@@ -9,10 +9,12 @@ use thiserror::Error;
 
 pub use page::{Pages, TemplateError};
 
+use crate::auth::extractor::ExtractError;
 use crate::dispatch::DispatchError;
 use crate::exchange::{ReadError, Reply};
 use crate::hook::{EditError, HookType, ObjectError};
 use crate::session::Denied;
+use crate::store::StoreError;
 use crate::upstream::UpstreamError;
 
 /// Why a chain ended before its last step.
@@ -63,7 +65,13 @@ pub enum Failure {
     },
     /// The auth hook gave no session, no token, or policies that do not exist.
     #[error("the auth hook let nobody in: {0}")]
-    NoSession(&'static str),
+    NoSession(Cow<'static, str>),
+    /// The request does not say who is calling.
+    #[error(transparent)]
+    NoIdentity(#[from] ExtractError),
+    /// The store could not count the request.
+    #[error("the request could not be counted: {0}")]
+    Uncounted(#[from] StoreError),
     /// No auth step left a session.
     #[error("no auth step left a session")]
     SessionMissing,
@@ -111,6 +119,9 @@ impl Failure {
                 (StatusCode::INTERNAL_SERVER_ERROR, "Middleware error")
             }
             Self::NoDriver { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+            Self::NoIdentity(_) => (StatusCode::BAD_REQUEST, "Authorization field missing"),
+            // A limit that cannot be checked is one that is used up.
+            Self::Uncounted(_) => (StatusCode::FORBIDDEN, "Quota exceeded"),
             Self::NoSession(_) => (StatusCode::FORBIDDEN, "Forbidden"),
             Self::SessionMissing => (
                 StatusCode::BAD_REQUEST,
@@ -130,7 +141,7 @@ impl Failure {
 
     /// Whether an operator should hear of it, rather than only the client.
     pub fn is_fault(&self) -> bool {
-        matches!(self, Self::Hook { .. } | Self::NoDriver { .. } | Self::Denied(Denied::Quota) | Self::Upstream(_))
+        matches!(self, Self::Hook { .. } | Self::NoDriver { .. } | Self::Uncounted(_) | Self::Upstream(_))
     }
 }
 

@@ -4,6 +4,7 @@
 //! integers take no fraction. Struct fields are therefore named in lower case.
 
 mod reader;
+mod write;
 
 use std::fmt::Write;
 
@@ -12,6 +13,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use self::reader::Reader;
+pub(crate) use self::write::compact;
 
 /// Why a JSON text was not read.
 #[derive(Debug, Error)]

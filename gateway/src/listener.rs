@@ -19,6 +19,7 @@ pub use worker::StartError;
 use crate::api::Registry;
 use crate::config::Config;
 use crate::error::Pages;
+use crate::store::Opened;
 
 /// What all workers share.
 pub struct Gateway {
@@ -28,6 +29,8 @@ pub struct Gateway {
     pub registry: ArcSwap<Registry>,
     /// How errors look.
     pub pages: Pages,
+    /// Where sessions and counters live.
+    pub store: Opened,
     draining: AtomicBool,
 }
 
@@ -49,8 +52,14 @@ pub enum BindError {
 
 impl Gateway {
     /// Everything that serving needs but sockets.
-    pub fn new(config: Config, registry: Registry, pages: Pages) -> Arc<Self> {
-        Arc::new(Self { config, registry: ArcSwap::from_pointee(registry), pages, draining: AtomicBool::new(false) })
+    pub fn new(config: Config, registry: Registry, pages: Pages, store: Opened) -> Arc<Self> {
+        Arc::new(Self {
+            config,
+            registry: ArcSwap::from_pointee(registry),
+            pages,
+            store,
+            draining: AtomicBool::new(false),
+        })
     }
 
     /// Tells readiness probes that no more requests are wanted.

@@ -1,5 +1,7 @@
 //! Listen paths and host names as definitions write them: literal, or with `{name}` and `{name:regex}`.
 
+pub mod re2;
+
 use std::borrow::Cow;
 
 use regex::Regex;

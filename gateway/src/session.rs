@@ -1,10 +1,22 @@
 //! Who the caller is, and what follows from it.
 
 pub mod access;
+pub mod key;
+pub mod lifetime;
 pub mod limits;
+mod plugin;
+pub mod policy;
+mod state;
 
-use coprocess::{BasicAuthData, JwtData, Monitor, SessionState};
+use std::sync::Arc;
+
+use coprocess::SessionState;
 use thiserror::Error;
+
+pub use plugin::from_plugin;
+pub use state::{
+    AccessDefinition, AllowedUrl, BasicAuth, Endpoint, EndpointLimit, EndpointMethod, Jwt, Limit, Monitor, State,
+};
 
 /// Why a session does not let its caller in.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -24,65 +36,45 @@ pub enum Denied {
     /// Its rate is used up.
     #[error("the session's rate limit is used up")]
     Rate,
-    /// It has a quota, and there is no store to count it in.
-    #[error("the session has a quota (quota_max > 0), which this version cannot count; return sessions without one")]
+    /// Its quota is used up.
+    #[error("the session's quota is used up")]
     Quota,
 }
 
 /// The session of a caller, as an auth step established it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
-    state: SessionState,
+    /// What is known of the caller, policies applied.
+    pub state: State,
+    /// Under what it is stored and counted.
+    pub key: Key,
+}
+
+/// The key id of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Key {
+    /// As plugins and operators know it.
+    pub id: Arc<str>,
+    /// As the store and the counters know it: hashed, if keys are.
+    pub name: Arc<str>,
 }
 
 impl Session {
-    /// Takes over the session that a plugin returned, for callers of `org_id` known as `key_id`.
-    pub fn from_plugin(mut state: SessionState, org_id: &str, key_id: &str) -> Self {
-        state.org_id = org_id.to_owned();
-        state.key_id = key_id.to_owned();
-        Self { state }
+    /// The quota's size on this API, what is left of it, and when it renews (unix seconds).
+    pub fn quota(&self, api_id: &str) -> [i64; 3] {
+        match self.state.own_limit(api_id) {
+            Some(rights) => [rights.limit.quota_max, rights.limit.quota_remaining, rights.limit.quota_renews],
+            None => [self.state.quota_max, self.state.quota_remaining, self.state.quota_renews],
+        }
     }
 
-    /// What is known of the caller.
-    pub fn state(&self) -> &SessionState {
-        &self.state
-    }
-
-    /// The quota's size, what is left of it, and when it renews (unix seconds).
-    pub fn quota(&self) -> [i64; 3] {
-        [self.state.quota_max, self.state.quota_remaining, self.state.quota_renews]
-    }
-
-    /// The session as plugins get it: never a certificate nor a query depth, always its three parts.
+    /// The session as plugins get it.
     pub fn for_plugin(&self) -> SessionState {
-        with_parts(SessionState { certificate: String::new(), max_query_depth: 0, ..self.state.clone() })
+        plugin::for_plugin(&self.state, &self.key.id)
     }
 }
 
 /// The session that a response hook gets where there is none.
 pub fn zero() -> SessionState {
-    with_parts(SessionState::default())
-}
-
-fn with_parts(mut state: SessionState) -> SessionState {
-    state.basic_auth_data.get_or_insert_with(BasicAuthData::default);
-    state.jwt_data.get_or_insert_with(JwtData::default);
-    state.monitor.get_or_insert_with(Monitor::default);
-    state
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plugins_never_see_a_certificate_or_a_query_depth() {
-        let state =
-            SessionState { certificate: "c".into(), max_query_depth: 7, alias: "a".into(), ..Default::default() };
-        let session = Session::from_plugin(state, "org", "key");
-        assert_eq!(
-            session.for_plugin(),
-            SessionState { alias: "a".into(), org_id: "org".into(), key_id: "key".into(), ..zero() }
-        );
-    }
+    plugin::for_plugin(&State::default(), "")
 }

@@ -1,6 +1,7 @@
 //! What a worker owns to reach the world: connections are never shared between workers.
 
 use crate::dispatch::Dispatcher;
+use crate::store::Store;
 use crate::upstream::Client;
 
 /// The dispatcher and the upstream client of one worker.
@@ -9,4 +10,6 @@ pub struct Sockets {
     pub dispatcher: Box<dyn Dispatcher>,
     /// Calls upstreams.
     pub upstream: Client,
+    /// Holds sessions and counters.
+    pub store: Store,
 }

@@ -7,17 +7,16 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use super::{Api, Registry, Route};
-use crate::chain;
+use crate::chain::{self, Shared};
 use crate::config::Config;
 use crate::definition::Definition;
 use crate::pattern::{Host, ListenPath, PatternError};
-use crate::session::limits::Limiter;
 use crate::source::{self, SourceError, Sourced};
 
 /// Loads what lies in `app_path`; says in the log why a definition is not served.
-pub fn load(config: &Config, limiter: &Arc<Limiter>) -> Result<Registry, SourceError> {
+pub fn load(config: &Config, shared: &Shared) -> Result<Registry, SourceError> {
     let sourced = source::load(&config.app_path, &config.secrets, &|name| std::env::var(name).ok())?;
-    let mut loader = Loader { config, limiter, taken: HashSet::new(), routes: Vec::new(), refused: 0 };
+    let mut loader = Loader { config, shared, taken: HashSet::new(), routes: Vec::new(), refused: 0 };
     for Sourced { file, outcome } in sourced {
         match outcome {
             Ok(parsed) => {
@@ -37,7 +36,7 @@ pub fn load(config: &Config, limiter: &Arc<Limiter>) -> Result<Registry, SourceE
 
 struct Loader<'a> {
     config: &'a Config,
-    limiter: &'a Arc<Limiter>,
+    shared: &'a Shared,
     taken: HashSet<(String, String)>,
     routes: Vec<Route>,
     refused: usize,
@@ -66,7 +65,7 @@ impl Loader<'_> {
         let host = self.host(definition).map_err(|error| at("domain", error))?;
         let listen_path = self.unique(file, definition, listen_path);
         let path = ListenPath::parse(&listen_path).map_err(|error| at("proxy.listen_path", error))?;
-        let chain = chain::compile(definition, &path, &self.config.coprocess, self.limiter)?;
+        let chain = chain::compile(definition, &path, self.config, self.shared)?;
         for hook in chain.uncallable() {
             error!(file = %file.display(), api_id = definition.api_id, "{hook}; every request that comes to it is answered 500");
         }

@@ -7,7 +7,6 @@ use super::Api;
 use crate::pattern::{Host, ListenPath};
 
 /// Where an API listens.
-#[derive(Debug)]
 pub struct Route {
     /// The host it is limited to.
     pub host: Option<Host>,
@@ -18,7 +17,7 @@ pub struct Route {
 }
 
 /// The APIs that are served; replaced as a whole.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Registry {
     /// Routes bound to a host come before those that are not.
     bound: Vec<(Host, Table)>,
@@ -27,7 +26,7 @@ pub struct Registry {
 }
 
 /// Routes of one host: the longest listen path wins.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Table {
     literal: HashMap<String, Arc<Api>>,
     /// Lengths of the literal paths, longest first.
@@ -97,21 +96,23 @@ impl Table {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::chain;
-    use crate::config::{Coprocess, DefaultServer};
+    use crate::auth::keys::Keys;
+    use crate::chain::{self, Shared};
+    use crate::config::Config;
     use crate::definition::Definition;
     use crate::session::limits::Limiter;
-
-    fn no_plugins() -> Coprocess {
-        let default_server = DefaultServer::Missing;
-        Coprocess { enabled: false, servers: [].into(), default_server, max_receive: 0, max_send: 0 }
-    }
+    use crate::session::policy::Policies;
 
     fn route(host: Option<&str>, path: &str) -> Route {
         let mut definition = Definition { use_keyless: true, ..Default::default() };
         definition.proxy.target_url = "http://up/".into();
         let path = ListenPath::parse(path).unwrap();
-        let chain = chain::compile(&definition, &path, &no_plugins(), &Arc::new(Limiter::new())).unwrap();
+        let variables = [("TYK_GW_OMITCONFIGFILE", "true"), ("TYK_GW_APPPATH", "apps")];
+        let environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::load(None, environment, None).unwrap().config;
+        let keys = Arc::new(Keys::new(&config.keys, Policies::default()));
+        let shared = Shared { keys, limiter: Arc::new(Limiter::new()) };
+        let chain = chain::compile(&definition, &path, &config, &shared).unwrap();
         let host = host.map(|host| Host::parse(host).unwrap());
         let id = path.as_str().into();
         Route { host, path, api: Arc::new(Api { id, chain }) }

@@ -8,10 +8,13 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::{Chain, Limits, Step};
-use crate::auth::CustomAuth;
-use crate::config::{Coprocess, DEFAULT_SERVER, DefaultServer};
+use crate::auth::extractor::IdExtractor;
+use crate::auth::keys::Keys;
+use crate::auth::{CustomAuth, Extraction, Sessions};
+use crate::config::{Config, Coprocess, DEFAULT_SERVER, DefaultServer};
 use crate::definition::{self, Definition};
 use crate::hook::{Hook, HookType};
+use crate::json;
 use crate::pattern::ListenPath;
 use crate::session::limits::Limiter;
 use crate::upstream::Upstream;
@@ -33,31 +36,59 @@ pub struct CompileError {
 pub fn compile(
     definition: &Definition,
     listen_path: &ListenPath,
-    plugins: &Coprocess,
-    limiter: &Arc<Limiter>,
+    config: &Config,
+    shared: &Shared,
 ) -> Result<Chain, CompileError> {
     let upstream = Upstream::compile(&definition.proxy, listen_path);
     let upstream = upstream.map_err(|reason| CompileError {
         path: "proxy.target_url".to_owned(),
         reason: format!("{:?} cannot be used: {reason}", definition.proxy.target_url),
     })?;
-    let hooks = Hooks { definition, plugins, spec: Arc::new(spec(definition)) };
+    let hooks = Hooks { definition, plugins: &config.coprocess, spec: Arc::new(spec(definition)) };
     let middleware = &definition.custom_middleware;
     let mut request = hooks.steps(HookType::Pre, "pre", &middleware.pre)?;
     if !definition.use_keyless {
-        let org_id = definition.org_id.as_str().into();
+        let extraction = extraction(definition)?;
         let hook = hooks.hook(HookType::CustomKeyCheck, "auth_check", &middleware.auth_check)?;
-        request.push(Step::CustomAuth(CustomAuth { hook, org_id }));
+        request.push(Step::CustomAuth(Box::new(CustomAuth {
+            hook,
+            org_id: definition.org_id.as_str().into(),
+            keys: Arc::clone(&shared.keys),
+            lifetimes: config
+                .lifetimes
+                .with_api(definition.session_lifetime, definition.session_lifetime_respects_key_expiration),
+            extraction,
+        })));
         request.extend(hooks.steps(HookType::PostKeyAuth, "post_key_auth", &middleware.post_key_auth)?);
-        request.push(Step::Limits(Limits {
+        request.push(Step::Limits(Box::new(Limits {
             api_id: definition.api_id.as_str().into(),
-            rate: (!definition.disable_rate_limit).then(|| Arc::clone(limiter)),
+            listen_path: listen_path.clone(),
+            rate: (!definition.disable_rate_limit).then(|| Arc::clone(&shared.limiter)),
             quota: !definition.disable_quota,
-        }));
+        })));
     }
     request.extend(hooks.steps(HookType::Post, "post", &middleware.post)?);
     let response = hooks.list(HookType::Response, "response", &middleware.response)?;
-    Ok(Chain { request, upstream, response })
+    Ok(Chain { api_id: definition.api_id.as_str().into(), request, upstream, response })
+}
+
+/// What all chains share.
+pub struct Shared {
+    /// The sessions of keys.
+    pub keys: Arc<Keys>,
+    /// The rates of keys.
+    pub limiter: Arc<Limiter>,
+}
+
+/// How the auth hook is spared calls. Ids of an API's own are made of its id, a zero byte and the value.
+fn extraction(definition: &Definition) -> Result<Option<Extraction>, CompileError> {
+    let written = &definition.custom_middleware.id_extractor;
+    let extractor = IdExtractor::compile(written).map_err(|error| CompileError {
+        path: format!("custom_middleware.id_extractor.{}", error.path),
+        reason: error.reason,
+    })?;
+    let scope = if written.api_scoped { [definition.api_id.as_bytes(), b"\0"].concat() } else { Vec::new() };
+    Ok(extractor.map(|extractor| Extraction { extractor, scope, sessions: Sessions::new() }))
 }
 
 /// What the hooks of a definition have in common.
@@ -134,71 +165,15 @@ fn spec(definition: &Definition) -> HashMap<String, String> {
     if let Some(data) =
         definition.config_data.as_ref().filter(|data| !data.is_empty() && !definition.config_data_disabled)
     {
-        spec.insert("config_data".to_owned(), go_json(&Value::Object(data.clone())));
+        spec.insert("config_data".to_owned(), json::compact(&Value::Object(data.clone())));
     }
     spec
-}
-
-/// Compact JSON as Go writes it: sorted keys, numbers as 64-bit floats, `<`, `>`, `&` and the
-/// line separators escaped.
-fn go_json(value: &Value) -> String {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_unstable_by_key(|(key, _)| key.as_str());
-            let entries: Vec<_> =
-                entries.iter().map(|(key, value)| format!("{}:{}", go_string(key), go_json(value))).collect();
-            format!("{{{}}}", entries.join(","))
-        }
-        Value::Array(list) => format!("[{}]", list.iter().map(go_json).collect::<Vec<_>>().join(",")),
-        Value::String(text) => go_string(text),
-        Value::Number(number) => go_number(number.as_f64().unwrap_or_default()),
-        Value::Bool(_) | Value::Null => value.to_string(),
-    }
-}
-
-fn go_string(text: &str) -> String {
-    let mut out = Value::from(text).to_string();
-    for (c, escape) in
-        [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")]
-    {
-        if out.contains(c) {
-            out = out.replace(c, escape);
-        }
-    }
-    out
-}
-
-/// Plain digits between 1e-6 and 1e21, an exponent of at least two digits beyond.
-fn go_number(number: f64) -> String {
-    let size = number.abs();
-    if size == 0.0 || (1e-6..1e21).contains(&size) {
-        return number.to_string();
-    }
-    let text = format!("{number:e}");
-    match text.split_once('e') {
-        Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent:0>2}"),
-        // Go drops the zero of e-09.
-        _ => text,
-    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn config_data_is_written_as_go_writes_it() {
-        let value: Value = serde_json::from_str(
-            r#"{"b":10,"a":"<&>\u2028","n":12345678901234567890,"l":[1,null,true,0.1],"e":1e21,"s":1e-9,"z":-0.5}"#,
-        )
-        .unwrap();
-        assert_eq!(
-            go_json(&value),
-            r#"{"a":"\u003c\u0026\u003e\u2028","b":10,"e":1e+21,"l":[1,null,true,0.1],"n":12345678901234567000,"s":1e-9,"z":-0.5}"#
-        );
-    }
 
     #[test]
     fn every_call_names_api_organisation_and_bundle() {

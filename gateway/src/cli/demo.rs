@@ -73,6 +73,7 @@ fn write_files(plugin: &str, upstream: SocketAddr) -> std::io::Result<TempDir> {
         "listen_address": "127.0.0.1",
         "listen_port": PORT,
         "app_path": apps,
+        "storage": {"type": "embedded", "path": folder.path().join("data")},
         "coprocess_options": {"enable_coprocess": true, "coprocess_grpc_server": plugin},
     });
     fs::write(folder.path().join("tyk.conf"), format!("{conf:#}\n"))?;

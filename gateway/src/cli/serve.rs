@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fs, io};
 
 use tokio::runtime::{Builder, Runtime};
@@ -10,11 +11,20 @@ use tracing::{debug, error, info, warn};
 
 use super::CliError;
 use crate::api;
-use crate::config::{Config, Loaded};
+use crate::auth::keys::Keys;
+use crate::chain::Shared;
+use crate::cluster::{self, Heard, Notice};
+use crate::config::{self, Config, Loaded, Messages, PolicySource};
 use crate::error::Pages;
 use crate::listener::{Gateway, Listener};
 use crate::session::limits::Limiter;
+use crate::session::policy::file::FileError;
+use crate::session::policy::{self, Policies};
+use crate::store::{Embedded, Opened, Redis};
 use crate::telemetry::{self, Hooks};
+
+/// How often counters go to the disk.
+const SWEEP: Duration = Duration::from_millis(500);
 
 /// Runs the gateway until a signal ends it.
 pub(super) fn run(conf: Option<&Path>, port: Option<u16>) -> Result<(), CliError> {
@@ -65,17 +75,66 @@ pub(super) async fn serve(
     ready: impl FnOnce(std::net::SocketAddr),
 ) -> Result<(), CliError> {
     let pages = Pages::load(config.template_path.as_deref(), !config.hide_generator_header)?;
-    let limiter = Arc::new(Limiter::new());
-    let registry = api::load(&config, &limiter)?;
+    let keys = Arc::new(Keys::new(&config.keys, policies(&config.policies)?));
+    let store = Opened::open(&config.storage)?;
+    let shared = Shared { keys: Arc::clone(&keys), limiter: Arc::new(Limiter::new()) };
+    let registry = api::load(&config, &shared)?;
     let listener = Listener::bind(config.listen).await?;
     let address = listener.address().map_err(|source| system("the listening address is unknown", source))?;
     let _pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
-    let gateway = Gateway::new(config, registry, pages);
+    let gateway = Gateway::new(config, registry, pages, store);
+    tokio::spawn(upkeep(Arc::clone(&gateway), keys));
     info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     ready(address);
     listener.serve(Arc::clone(&gateway), drained(&gateway, stop)).await?;
     info!("stopped");
     Ok(())
+}
+
+/// The policies in force; the log tells which cannot be used.
+fn policies(source: &PolicySource) -> Result<Policies, FileError> {
+    let read = policy::file::read(source)?;
+    for problem in &read.problems {
+        error!("{problem}; sessions that name this policy are refused");
+    }
+    Ok(read.policies)
+}
+
+/// What the store needs now and then.
+async fn upkeep(gateway: Arc<Gateway>, keys: Arc<Keys>) {
+    match &gateway.store {
+        Opened::Embedded(store) => sweep(store).await,
+        Opened::Redis(redis) => hear(redis, &gateway.config.messages, &keys).await,
+    }
+}
+
+async fn sweep(store: &Embedded) {
+    let mut beat = tokio::time::interval(SWEEP);
+    loop {
+        beat.tick().await;
+        let store = store.clone();
+        match tokio::task::spawn_blocking(move || store.sweep()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!(%error, "the store could not be swept"),
+            Err(error) => error!(%error, "sweeping the store failed"),
+        }
+    }
+}
+
+/// Forgets what other nodes changed; all of it where their messages may have been missed.
+async fn hear(redis: &config::Redis, messages: &Messages, keys: &Keys) {
+    if !messages.heard {
+        return;
+    }
+    let tell = |heard| match heard {
+        Heard::Connected => keys.forget_all(),
+        Heard::Notice(Notice::KeysChanged(names)) => names.iter().for_each(|name| keys.forget(name)),
+        Heard::Notice(_) => {}
+    };
+    let heard = async { cluster::listen(&Redis::new(redis)?, messages, tell).await };
+    if let Err(error) = heard.await {
+        error!(%error, "messages of other nodes are not heard; their changes count after ten seconds");
+    }
 }
 
 /// After `stop`, readiness probes fail for the configured while before accepting ends.

@@ -80,9 +80,8 @@ const fn refused(path: &'static str, kind: Kind, why: &'static str) -> Key {
 }
 
 const NO_CONTROL_API: &str = "there is no control API";
-const NO_KEYS: &str = "no keys are stored";
+const NO_KEYS: &str = "keys cannot be made or listed over HTTP yet";
 const NO_LIMITS: &str = "each gateway counts rates for itself, in fixed windows";
-const NO_SESSIONS: &str = "sessions live as long as the request";
 const NO_BUNDLES: &str = "plugin bundles are not fetched; an API that names one is refused";
 const NO_SCRIPTS: &str = "scripts do not run in the gateway; hooks run in plugin servers";
 const NO_DASHBOARD: &str = "there is no connection to a dashboard";
@@ -94,7 +93,8 @@ const NO_UPTIME_TESTS: &str = "upstreams are not tested";
 const NO_EVENTS: &str = "no events are sent";
 const NO_VAULTS: &str = "values are taken from the environment and from secrets only";
 const NO_OTHER_AUTH: &str = "custom plugin auth is the only method of auth";
-const NO_REDIS: &str = "nothing is stored on Redis";
+const ONE_STORE: &str = "everything is kept in the one store that storage names";
+const ONE_CONNECTION: &str = "each worker has one connection to Redis";
 const NO_RELOAD: &str = "definitions are read at start only";
 const NO_LOG_SERVICES: &str = "logs go to the standard streams only";
 const NO_OAS: &str = "OpenAPI definitions are not read";
@@ -204,7 +204,7 @@ pub(super) static KEYS: &[Key] = &[
     unsupported("track_404_logs", Bool, "requests that no API is for leave no line"),
     unsupported("enable_key_logging", Bool, "keys are never logged"),
     unsupported("reload_interval", Int, NO_RELOAD),
-    unsupported("suppress_redis_signal_reload", Bool, NO_RELOAD),
+    honoured("suppress_redis_signal_reload", Bool),
     unsupported("resource_sync", Section, NO_RELOAD),
     unsupported("health_check", Section, "no health values are sampled"),
     unsupported("liveness_check", Section, "there is nothing to probe"),
@@ -214,11 +214,11 @@ pub(super) static KEYS: &[Key] = &[
     unsupported("cloud", Bool, "the gateway runs on its own"),
     // The control API and the cluster.
     unsupported("secret", Text, NO_CONTROL_API),
-    unsupported("node_secret", Text, "nodes send each other no messages"),
+    honoured("node_secret", Text),
     unsupported("control_api_port", Int, NO_CONTROL_API),
     unsupported("control_api_hostname", Text, NO_CONTROL_API),
     unsupported("enable_config_inspection", Bool, NO_CONTROL_API),
-    unsupported("allow_insecure_configs", Bool, "nodes send each other no messages"),
+    honoured("allow_insecure_configs", Bool),
     unsupported("allow_remote_config", Bool, NO_DASHBOARD),
     refused(
         "use_db_app_configs",
@@ -237,25 +237,47 @@ pub(super) static KEYS: &[Key] = &[
     // The store.
     honoured("storage.type", Text),
     honoured("storage.path", Text),
-    unsupported("storage", Section, NO_REDIS),
-    unsupported("enable_separate_cache_store", Bool, NO_REDIS).named("ENABLESEPERATECACHESTORE"),
-    unsupported("cache_storage", Section, NO_REDIS),
-    unsupported("enable_separate_analytics_store", Bool, NO_REDIS).named("ENABLESEPERATEANALYTICSSTORE"),
-    unsupported("analytics_storage", Section, NO_REDIS),
+    honoured("storage.host", Text),
+    honoured("storage.port", Int),
+    honoured("storage.addrs", List),
+    honoured("storage.hosts", Map),
+    honoured("storage.master_name", Text),
+    honoured("storage.sentinel_password", Text),
+    honoured("storage.username", Text),
+    honoured("storage.password", Text),
+    honoured("storage.database", Int),
+    honoured("storage.timeout", Int),
+    honoured("storage.enable_cluster", Bool),
+    honoured("storage.use_ssl", Bool),
+    honoured("storage.ssl_insecure_skip_verify", Bool),
+    honoured("storage.ca_file", Text),
+    honoured("storage.cert_file", Text),
+    honoured("storage.key_file", Text),
+    honoured("storage.tls_min_version", Text),
+    honoured("storage.tls_max_version", Text),
+    unsupported("storage.optimisation_max_idle", Int, ONE_CONNECTION).named("STORAGE_MAXIDLE"),
+    unsupported("storage.optimisation_max_active", Int, ONE_CONNECTION).named("STORAGE_MAXACTIVE"),
+    unsupported("enable_separate_cache_store", Bool, ONE_STORE).named("ENABLESEPERATECACHESTORE"),
+    unsupported("cache_storage", Section, ONE_STORE),
+    unsupported("enable_separate_analytics_store", Bool, ONE_STORE).named("ENABLESEPERATEANALYTICSSTORE"),
+    unsupported("analytics_storage", Section, ONE_STORE),
     unsupported("kv", Section, NO_VAULTS),
     unsupported("consul", Section, NO_VAULTS),
     unsupported("vault", Section, NO_VAULTS),
     unsupported("file", Section, NO_VAULTS),
     unsupported("stores", Section, NO_VAULTS),
     // Keys, sessions, policies, limits.
-    unsupported("policies", Section, "policies are not read; no session is changed by one"),
-    unsupported("allow_unsafe_policy_ids", Bool, "policies are not read; no session is changed by one"),
-    unsupported("hash_keys", Bool, NO_KEYS),
-    unsupported("hash_key_function", Text, NO_KEYS),
-    unsupported("hash_key_function_fallback", List, NO_KEYS),
+    honoured("policies.policy_source", Text),
+    honoured("policies.policy_path", Text),
+    honoured("policies.policy_record_name", Text),
+    unsupported("policies", Section, "policies come from files only"),
+    unsupported("allow_unsafe_policy_ids", Bool, "policies cannot be changed over HTTP yet"),
+    honoured("hash_keys", Bool),
+    honoured("hash_key_function", Text),
+    honoured("hash_key_function_fallback", List),
     unsupported("enable_hashed_keys_listing", Bool, NO_KEYS),
-    unsupported("disable_key_actions_by_username", Bool, NO_KEYS),
-    unsupported("min_token_length", Int, NO_KEYS),
+    honoured("disable_key_actions_by_username", Bool),
+    honoured("min_token_length", Int),
     unsupported("allow_master_keys", Bool, NO_KEYS),
     unsupported("basic_auth_hash_key_function", Text, NO_OTHER_AUTH),
     unsupported("jwt_ssl_insecure_skip_verify", Bool, NO_OTHER_AUTH),
@@ -265,10 +287,11 @@ pub(super) static KEYS: &[Key] = &[
     unsupported("oauth_token_expired_retain_period", Int, NO_OTHER_AUTH),
     unsupported("oauth_redirect_uri_separator", Text, NO_OTHER_AUTH),
     unsupported("oauth_error_status_code", Int, NO_OTHER_AUTH),
-    unsupported("force_global_session_lifetime", Bool, NO_SESSIONS),
-    unsupported("global_session_lifetime", Int, NO_SESSIONS),
-    unsupported("session_lifetime_respects_key_expiration", Bool, NO_SESSIONS),
-    unsupported("local_session_cache", Section, NO_SESSIONS),
+    honoured("force_global_session_lifetime", Bool),
+    honoured("global_session_lifetime", Int),
+    honoured("session_lifetime_respects_key_expiration", Bool),
+    honoured("local_session_cache.disable_cached_session_state", Bool),
+    unsupported("local_session_cache", Section, "sessions are remembered for ten seconds"),
     refused("enforce_org_quotas", Bool, "limits of organisations are not supported yet: set it to false"),
     unsupported("enforce_org_data_age", Bool, NO_ANALYTICS),
     unsupported("enforce_org_data_detail_logging", Bool, NO_ANALYTICS),
@@ -332,7 +355,7 @@ mod tests {
     #[test]
     fn a_section_covers_what_no_key_of_its_own_does() {
         assert_eq!(covering("storage.type").unwrap().path, "storage.type");
-        assert_eq!(covering("storage.host").unwrap().path, "storage");
+        assert_eq!(covering("monitor.any").unwrap().path, "monitor");
         assert_eq!(covering("secrets.any").unwrap().path, "secrets");
         assert!(covering("storagex").is_none());
     }

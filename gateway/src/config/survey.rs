@@ -68,9 +68,10 @@ mod tests {
         let survey = survey(
             &json!({
                 "Listen_Port": 8080,
-                "hash_keys": true,
+                "enable_hashed_keys_listing": true,
                 "hash_key_function": "",
-                "storage": {"type": "embedded", "host": "h", "port": 6379},
+                "storage": {"type": "embedded"},
+                "monitor": {"a": 1, "b": 2},
                 "enforce_org_quotas": true,
                 "slave_options": {"use_rpc": false},
                 "no_such_key": {"a": 1, "b": 0},
@@ -78,7 +79,7 @@ mod tests {
             &[],
         );
         let paths: Vec<_> = survey.unsupported.iter().map(|(path, _)| *path).collect();
-        assert_eq!(paths, ["hash_keys", "storage"]);
+        assert_eq!(paths, ["enable_hashed_keys_listing", "monitor"]);
         assert_eq!(survey.refused[0].0, "enforce_org_quotas");
         assert_eq!(survey.refused.len(), 1);
         assert_eq!(survey.unknown, ["no_such_key.a"]);

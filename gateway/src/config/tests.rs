@@ -60,18 +60,7 @@ fn a_file_made_for_tyk_loads_with_one_list_of_what_has_no_effect() {
         }"#,
     );
     let paths: Vec<_> = loaded.unsupported.iter().map(|(path, _)| *path).collect();
-    assert_eq!(
-        paths,
-        [
-            "hash_keys",
-            "http_server_options.enable_websockets",
-            "middleware_path",
-            "node_secret",
-            "policies",
-            "secret",
-            "tyk_js_path"
-        ]
-    );
+    assert_eq!(paths, ["http_server_options.enable_websockets", "middleware_path", "secret", "tyk_js_path"]);
     assert_eq!(loaded.config.upstream.max_idle_per_host, Some(500));
     assert_eq!(loaded.config.template_path, Some(PathBuf::from("/t")));
     let server = &loaded.config.coprocess.servers[DEFAULT_SERVER];
@@ -139,15 +128,25 @@ fn what_must_not_be_without_effect_stops_the_start() {
         r#"{"security": {"pinned_public_keys": {"*": "id"}}}"#,
         r#"{"management_node": true}"#,
         r#"{"app_path": "a", "proxy_ssl_min_version": 772}"#,
-        r#"{"app_path": "a", "storage": {"type": "redis"}}"#,
         r#"{"app_path": "a", "storage": {"type": "etcd"}}"#,
     ] {
         assert!(load_with(text, &[], None).is_err(), "{text}");
     }
-    assert!(
-        refusal(r#"{"storage": {"type": "redis"}}"#)
-            .starts_with("storage.type is \"redis\": a store on Redis is not supported yet")
-    );
+}
+
+#[test]
+fn redis_is_configured_by_file_and_environment() {
+    let env = [("TYK_GW_STORAGE_ADDRS", "a:1,b:2"), ("TYK_GW_STORAGE_ENABLECLUSTER", "true")];
+    let text = r#"{"app_path": "a", "node_secret": "n", "suppress_redis_signal_reload": true,
+        "storage": {"type": "redis", "host": "h", "timeout": 2, "optimisation_max_idle": 100}}"#;
+    let loaded = load_with(text, &env, None).unwrap();
+    let Storage::Redis(redis) = loaded.config.storage else { panic!("{:?}", loaded.config.storage) };
+    assert!(matches!(redis.servers, Servers::Cluster(nodes) if nodes.len() == 2));
+    assert_eq!(redis.timeout, Duration::from_secs(2));
+    assert_eq!(loaded.unsupported[0].0, "storage.optimisation_max_idle");
+    let messages = loaded.config.messages;
+    assert_eq!(messages.secret.0, "n");
+    assert!(!messages.heard && !messages.allow_unsigned);
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
-use super::written::{HttpServerOptions, Storage, Written};
-use super::{Config, ConfigError, HttpServer, Log, LogFormat, Origins, Problem, Upstream, plugin_servers};
+use super::written::{HttpServerOptions, Written};
+use super::{Config, ConfigError, HttpServer, Log, LogFormat, Messages, Origins, Problem, Secret, Upstream};
+use super::{identity, plugin_servers, storage};
 use crate::json::short;
 
 /// Makes the configuration, and names what is no use in it but not fatal.
@@ -18,7 +19,6 @@ pub(super) fn validate(
     origins: &Origins<'_>,
 ) -> Result<(Config, Vec<Problem>), ConfigError> {
     let check = Check { origins };
-    check.storage(&written.storage)?;
     check.tls(written.proxy_ssl_min_version)?;
     let (coprocess, problems) = plugin_servers::coprocess(std::mem::take(&mut written.coprocess_options), origins)?;
     let config = Config {
@@ -33,6 +33,11 @@ pub(super) fn validate(
         http: check.http(&written.http_server_options)?,
         upstream: check.upstream(&written)?,
         coprocess,
+        keys: identity::keys(&written, origins)?,
+        lifetimes: identity::lifetimes(&written),
+        policies: identity::policies(std::mem::take(&mut written.policies), origins)?,
+        storage: storage::storage(std::mem::take(&mut written.storage), origins)?,
+        messages: messages(&mut written),
         grace: check.seconds("graceful_shutdown_timeout_duration", written.graceful_shutdown_timeout_duration, 30)?,
         shutdown_delay: check.seconds("graceful_shutdown_delay_seconds", written.graceful_shutdown_delay_seconds, 0)?,
         log: check.log(&written)?,
@@ -49,6 +54,14 @@ pub(super) fn given(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+fn messages(written: &mut Written) -> Messages {
+    Messages {
+        secret: Secret(std::mem::take(&mut written.node_secret)),
+        allow_unsigned: written.allow_insecure_configs,
+        heard: !written.suppress_redis_signal_reload,
+    }
+}
+
 fn name(written: &str, otherwise: &str) -> String {
     match written.trim_matches('/') {
         "" => otherwise.to_owned(),
@@ -63,18 +76,6 @@ struct Check<'a> {
 impl Check<'_> {
     fn refuse<T>(&self, path: &str, value: impl Into<Value>, remedy: &str) -> Result<T, ConfigError> {
         Err(self.origins.unusable(path, short(&value.into()), remedy.to_owned()))
-    }
-
-    fn storage(&self, storage: &Storage) -> Result<(), ConfigError> {
-        match storage.kind.as_str() {
-            "" | "embedded" => Ok(()),
-            "redis" => self.refuse(
-                "storage.type",
-                "redis",
-                "a store on Redis is not supported yet: set it to \"embedded\"; keyless APIs and custom plugin auth need no store",
-            ),
-            other => self.refuse("storage.type", other, "there is no such store: set it to \"embedded\""),
-        }
     }
 
     fn tls(&self, minimum: i64) -> Result<(), ConfigError> {

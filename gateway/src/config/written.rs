@@ -32,6 +32,19 @@ pub(super) struct Written {
     pub(super) pid_file_location: String,
     pub(super) secrets: BTreeMap<String, String>,
     pub(super) storage: Storage,
+    pub(super) hash_keys: bool,
+    pub(super) hash_key_function: String,
+    pub(super) hash_key_function_fallback: Vec<String>,
+    pub(super) disable_key_actions_by_username: bool,
+    pub(super) min_token_length: i64,
+    pub(super) force_global_session_lifetime: bool,
+    pub(super) global_session_lifetime: i64,
+    pub(super) session_lifetime_respects_key_expiration: bool,
+    pub(super) local_session_cache: LocalSessionCache,
+    pub(super) policies: Policies,
+    pub(super) node_secret: String,
+    pub(super) allow_insecure_configs: bool,
+    pub(super) suppress_redis_signal_reload: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -61,7 +74,37 @@ pub(super) struct CoprocessOptions {
 pub(super) struct Storage {
     #[serde(rename = "type")]
     pub(super) kind: String,
-    /// Accepted before anything is stored, so that a configuration need not change then.
-    #[serde(rename = "path")]
-    _path: String,
+    pub(super) path: String,
+    pub(super) host: String,
+    pub(super) port: i64,
+    pub(super) addrs: Vec<String>,
+    pub(super) hosts: BTreeMap<String, String>,
+    pub(super) master_name: String,
+    pub(super) sentinel_password: String,
+    pub(super) username: String,
+    pub(super) password: String,
+    pub(super) database: i64,
+    pub(super) timeout: i64,
+    pub(super) enable_cluster: bool,
+    pub(super) use_ssl: bool,
+    pub(super) ssl_insecure_skip_verify: bool,
+    pub(super) ca_file: String,
+    pub(super) cert_file: String,
+    pub(super) key_file: String,
+    pub(super) tls_min_version: String,
+    pub(super) tls_max_version: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct LocalSessionCache {
+    pub(super) disable_cached_session_state: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Policies {
+    pub(super) policy_source: String,
+    pub(super) policy_path: String,
+    pub(super) policy_record_name: String,
 }

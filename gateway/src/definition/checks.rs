@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Definition, Hook, IdExtractor, Refusal, rules, version};
+use super::{Definition, Hook, Refusal, rules, version};
 use crate::json::{join, short};
 
 /// What a check of a definition brings up.
@@ -110,13 +110,6 @@ fn check_custom_auth(definition: &Definition, findings: &mut Findings) {
     }
     if hook.name.is_empty() {
         findings.refuse("custom_middleware.auth_check.name", format!("{NOBODY}: name the hook to call"));
-    }
-    let IdExtractor { disabled, extract_with, .. } = &definition.custom_middleware.id_extractor;
-    if !disabled && matches!(extract_with.as_str(), "value" | "regex" | "xpath") {
-        findings.refuse(
-            "custom_middleware.id_extractor.extract_with",
-            "id extractors are not supported yet: set custom_middleware.id_extractor.disabled; the hook is then called for every request",
-        );
     }
     let identity = &definition.base_identity_provided_by;
     if !matches!(identity.as_str(), "" | "custom_auth") {

@@ -123,8 +123,6 @@ pub(super) static IGNORED: &[(&str, Option<&str>)] = &[
     ("detailed_tracing", None),
     ("analytics_plugin.enable", None),
     ("custom_middleware.traffic_logs.name", Some("custom_middleware.traffic_logs.disabled")),
-    ("session_lifetime", None),
-    ("session_lifetime_respects_key_expiration", None),
     ("dont_set_quota_on_create", None),
     ("notifications.oauth_on_keychange_url", None),
 ];

@@ -135,10 +135,6 @@ fn custom_auth_needs_its_hook_and_no_identity_from_elsewhere() {
     );
     assert_eq!(refused(&middleware(json!({"auth_check": {"name": ""}}))), ["custom_middleware.auth_check.name"]);
     assert_eq!(refused(&middleware(json!({"auth_check": null}))), ["custom_middleware.auth_check.name"]);
-    let extractor = |changes: Value| middleware(json!({"id_extractor": changes}));
-    assert_eq!(refused(&extractor(json!({"extract_with": "value"}))), ["custom_middleware.id_extractor.extract_with"]);
-    assert!(Definition::parse(&extractor(json!({"extract_with": "value", "disabled": true}))).is_ok());
-    assert!(Definition::parse(&extractor(json!({"extract_with": ""}))).is_ok());
     assert_eq!(refused(&custom(json!({"base_identity_provided_by": "auth_token"}))), ["base_identity_provided_by"]);
     assert!(Definition::parse(&custom(json!({"base_identity_provided_by": "custom_auth"}))).is_ok());
 }
@@ -241,17 +237,11 @@ fn what_decides_nothing_is_named_once() {
         "cache_options": {"enable_cache": true},
         "event_handlers": {"events": {"AuthFailure": [{"handler_name": "eh_log_handler"}]}},
         "tags": ["a"], "tags_disabled": true,
-        "session_lifetime": 60,
         "version_data": {"versions": {"Default": {"extended_paths": {"cache": ["/a", "/b"]}}}},
     })));
     assert_eq!(
         parsed.unwrap().ignored,
-        [
-            "cache_options.enable_cache",
-            "event_handlers.events",
-            "session_lifetime",
-            "version_data.versions.*.extended_paths.cache",
-        ]
+        ["cache_options.enable_cache", "event_handlers.events", "version_data.versions.*.extended_paths.cache",]
     );
 }
 

@@ -14,6 +14,7 @@ use super::Gateway;
 use super::connection::serve;
 use crate::dispatch::GrpcDispatcher;
 use crate::sockets::Sockets;
+use crate::store::StoreError;
 use crate::upstream::{Client, TlsError, tls};
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -35,6 +36,9 @@ pub enum StartError {
     /// The system's certificate roots cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Worker {
@@ -43,7 +47,10 @@ impl Worker {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let config = &gateway.config;
         let upstream = Client::new(&config.upstream, config.canonical_headers, tls()?);
-        let sockets = Sockets { dispatcher: Box::new(GrpcDispatcher::new(&config.coprocess)), upstream };
+        let _entered = runtime.enter();
+        let store = gateway.store.connect()?;
+        let dispatcher = Box::new(GrpcDispatcher::new(&config.coprocess));
+        let sockets = Sockets { dispatcher, upstream, store };
         let work = move || run(&runtime, queue, &gateway, &Arc::new(sockets));
         let thread = thread::Builder::new().name(format!("worker-{at}")).spawn(work)?;
         Ok(Self { accepted, thread })

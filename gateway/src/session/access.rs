@@ -1,12 +1,10 @@
 //! Whether a session opens this API and this path, now.
 
-use coprocess::{AccessSpec, SessionState};
-use regex::Regex;
-
-use super::Denied;
+use super::{AllowedUrl, Denied, State};
+use crate::pattern::re2;
 
 /// Refuses an inactive or expired session; `now` in unix seconds.
-pub fn check_expiry(session: &SessionState, now: i64) -> Result<(), Denied> {
+pub fn check_expiry(session: &State, now: i64) -> Result<(), Denied> {
     if session.is_inactive {
         return Err(Denied::Inactive);
     }
@@ -17,7 +15,7 @@ pub fn check_expiry(session: &SessionState, now: i64) -> Result<(), Denied> {
 }
 
 /// Refuses a session whose access rights leave this API out; no rights at all open every API.
-pub fn check_rights(session: &SessionState, api_id: &str) -> Result<(), Denied> {
+pub fn check_rights(session: &State, api_id: &str) -> Result<(), Denied> {
     if session.access_rights.is_empty() || session.access_rights.contains_key(api_id) {
         return Ok(());
     }
@@ -25,7 +23,7 @@ pub fn check_rights(session: &SessionState, api_id: &str) -> Result<(), Denied> 
 }
 
 /// Refuses a path and method that the session's allowed URLs for this API do not name.
-pub fn check_urls(session: &SessionState, api_id: &str, method: &str, path: &str) -> Result<(), Denied> {
+pub fn check_urls(session: &State, api_id: &str, method: &str, path: &str) -> Result<(), Denied> {
     let Some(rights) = session.access_rights.get(api_id).filter(|rights| !rights.allowed_urls.is_empty()) else {
         return Ok(());
     };
@@ -34,36 +32,35 @@ pub fn check_urls(session: &SessionState, api_id: &str, method: &str, path: &str
 }
 
 /// A pattern that is no regular expression opens nothing.
-fn names(url: &AccessSpec, method: &str, path: &str) -> bool {
-    url.methods.iter().any(|m| m == method) && Regex::new(&url.url).is_ok_and(|pattern| pattern.is_match(path))
+fn names(url: &AllowedUrl, method: &str, path: &str) -> bool {
+    url.methods.iter().any(|m| m == method) && re2::compile(&url.url).is_ok_and(|pattern| pattern.is_match(path))
 }
 
 #[cfg(test)]
 mod tests {
-    use coprocess::AccessDefinition;
-
     use super::*;
+    use crate::session::AccessDefinition;
 
-    fn entitled(urls: Vec<AccessSpec>) -> SessionState {
+    fn entitled(urls: Vec<AllowedUrl>) -> State {
         let rights = AccessDefinition { allowed_urls: urls, ..Default::default() };
-        SessionState { access_rights: [("a".to_owned(), rights)].into(), ..Default::default() }
+        State { access_rights: [("a".to_owned(), rights)].into(), ..Default::default() }
     }
 
-    fn url(pattern: &str) -> AccessSpec {
-        AccessSpec { url: pattern.into(), methods: vec!["GET".into()] }
+    fn url(pattern: &str) -> AllowedUrl {
+        AllowedUrl { url: pattern.into(), methods: vec!["GET".into()] }
     }
 
     #[test]
     fn a_key_is_refused_when_inactive_or_past_its_expiry() {
-        let at = |expires| check_expiry(&SessionState { expires, ..Default::default() }, 100);
+        let at = |expires| check_expiry(&State { expires, ..Default::default() }, 100);
         assert_eq!((at(0), at(-1), at(100), at(99)), (Ok(()), Ok(()), Ok(()), Err(Denied::Expired)));
-        let inactive = SessionState { is_inactive: true, ..Default::default() };
+        let inactive = State { is_inactive: true, ..Default::default() };
         assert_eq!(check_expiry(&inactive, 100), Err(Denied::Inactive));
     }
 
     #[test]
     fn empty_rights_open_every_api_and_others_only_what_they_name() {
-        assert_eq!(check_rights(&SessionState::default(), "b"), Ok(()));
+        assert_eq!(check_rights(&State::default(), "b"), Ok(()));
         assert_eq!(check_rights(&entitled(vec![]), "a"), Ok(()));
         assert_eq!(check_rights(&entitled(vec![]), "b"), Err(Denied::Api));
     }

@@ -1,0 +1,157 @@
+//! Authentication by a plugin: the hook CustomKeyCheck, and the sessions that spare its calls.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::extractor::IdExtractor;
+use super::fresh::{Fresh, Sessions, Unshared};
+use super::keys::Keys;
+use crate::error::{Failure, Stop};
+use crate::exchange::Exchange;
+use crate::hook::{Hook, Returned};
+use crate::session::lifetime::Lifetimes;
+use crate::session::{Session, State, from_plugin};
+use crate::sockets::Sockets;
+use crate::store::Store;
+
+/// The metadata entry in which an auth plugin names its caller.
+const TOKEN: &str = "token";
+
+/// Authentication by a plugin.
+pub struct CustomAuth {
+    /// What is called.
+    pub hook: Hook,
+    /// The API's organisation, whatever the plugin says.
+    pub org_id: Arc<str>,
+    /// The sessions that are stored.
+    pub keys: Arc<Keys>,
+    /// How long they are.
+    pub lifetimes: Lifetimes,
+    /// What tells callers apart before the plugin does.
+    pub extraction: Option<Extraction>,
+}
+
+/// An id extractor and the sessions of the callers that it knows.
+pub struct Extraction {
+    /// Where the caller's identity stands.
+    pub extractor: IdExtractor,
+    /// What precedes it where ids are the API's own: two APIs then never share a session.
+    pub scope: Vec<u8>,
+    /// Sessions for which the plugin need not be asked.
+    pub sessions: Sessions,
+}
+
+impl CustomAuth {
+    /// Says who is calling: a session whose deadline has not passed, or else the plugin. Many
+    /// requests of one new caller make one call.
+    pub async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Arc<Session>, Stop> {
+        let Some(Extraction { extractor, sessions, .. }) = &self.extraction else {
+            return self.ask(exchange, sockets, None).await;
+        };
+        let value = extractor.extract(exchange).await.map_err(Failure::NoIdentity)?;
+        if let Some(session) = sessions.get(&value, &self.keys, now()).await {
+            return Ok(session);
+        }
+        let mut own = None;
+        let shared = sessions.once(&value, async {
+            let answer = self.look_up_or_ask(exchange, sockets, &value).await;
+            let fresh = answer.as_ref().ok().and_then(|session| Fresh::new(session, &self.keys, now()));
+            own = Some(answer);
+            fresh.ok_or(Unshared)
+        });
+        match (shared.await, own) {
+            (_, Some(answer)) => answer,
+            (Ok(session), None) => Ok(session),
+            // Another request asked, and its answer is only for itself.
+            (Err(Unshared), None) => self.ask(exchange, sockets, Some(self.session_id(&value))).await,
+        }
+    }
+
+    async fn look_up_or_ask(
+        &self,
+        exchange: &mut Exchange,
+        sockets: &Sockets,
+        value: &[u8],
+    ) -> Result<Arc<Session>, Stop> {
+        let id = self.session_id(value);
+        let stored = self.stored(&sockets.store, &id).await;
+        if let Some(session) = stored.filter(|session| session.state.id_extractor_deadline > now()) {
+            self.touch(&sockets.store, &session).await;
+            return Ok(session);
+        }
+        self.ask(exchange, sockets, Some(id)).await
+    }
+
+    fn session_id(&self, value: &[u8]) -> String {
+        let scope = self.extraction.as_ref().map_or(&[][..], |extraction| &extraction.scope);
+        self.keys.hashing().session_id(&self.org_id, &[scope, value].concat())
+    }
+
+    /// Calls the plugin; the session that it returns is stored.
+    async fn ask(&self, exchange: &mut Exchange, sockets: &Sockets, id: Option<String>) -> Result<Arc<Session>, Stop> {
+        let returned = self.hook.run(exchange, sockets).await?;
+        let (mut state, token) = self.state(returned)?;
+        let id = id.unwrap_or(token);
+        let policies = self.keys.policies();
+        let refused = |error| Failure::NoSession(format!("its session cannot be used: {error}").into());
+        policies.apply(&mut state, &self.org_id).map_err(refused)?;
+        if let Some(stored) = self.stored(&sockets.store, &id).await {
+            carry_over(&stored.state, &mut state);
+        }
+        policies.apply(&mut state, &self.org_id).map_err(refused)?;
+        let session = Session { state, key: self.keys.key(&id) };
+        self.save(&sockets.store, &session).await;
+        Ok(Arc::new(session))
+    }
+
+    /// The session that the plugin made, its metadata overlaid with the object's, and its token.
+    fn state(&self, returned: Returned) -> Result<(State, String), Failure> {
+        let mut session = returned.session.ok_or(Failure::NoSession("it returned no session".into()))?;
+        session.metadata.extend(returned.metadata);
+        let token = session.metadata.get(TOKEN).filter(|token| !token.is_empty()).cloned();
+        let token = token.ok_or(Failure::NoSession("it returned no metadata entry \"token\"".into()))?;
+        session.org_id = self.org_id.to_string();
+        Ok((from_plugin(session), token))
+    }
+
+    /// A store that does not answer knows nobody: the plugin decides.
+    async fn stored(&self, store: &Store, id: &str) -> Option<Arc<Session>> {
+        let found = self.keys.find(store, &self.org_id, id).await;
+        found.unwrap_or_else(|error| {
+            tracing::error!(%error, "a session could not be looked up");
+            None
+        })
+    }
+
+    async fn save(&self, store: &Store, session: &Session) {
+        let lifetime = self.lifetimes.of(&session.state, now());
+        if let Err(error) = self.keys.save(store, session, lifetime).await {
+            tracing::error!(%error, "a session could not be stored");
+        }
+    }
+
+    /// A session in use starts its lifetime anew.
+    async fn touch(&self, store: &Store, session: &Session) {
+        if let Some(lifetime) = self.lifetimes.of(&session.state, now())
+            && let Err(error) = self.keys.touch(store, &session.key, lifetime).await
+        {
+            tracing::error!(%error, "the lifetime of a session could not be renewed");
+        }
+    }
+}
+
+/// What has been used of a quota stays used when the plugin makes the session anew.
+fn carry_over(stored: &State, state: &mut State) {
+    (state.quota_renews, state.quota_remaining) = (stored.quota_renews, stored.quota_remaining);
+    for (api, rights) in state.access_rights.iter_mut().filter(|(_, rights)| !rights.limit.is_empty()) {
+        if let Some(stored) = stored.access_rights.get(api) {
+            rights.limit.quota_renews = stored.limit.quota_renews;
+            rights.limit.quota_remaining = stored.limit.quota_remaining;
+        }
+    }
+}
+
+/// Unix seconds.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
+}
