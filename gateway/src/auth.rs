@@ -1,9 +1,24 @@
 //! Who is calling.
 
+mod basic;
+mod credential;
 mod custom;
+mod error;
 pub mod extractor;
 mod fresh;
+mod jwt;
 pub mod keys;
+mod lookup;
+mod methods;
+mod signature;
+mod token;
 
+pub use basic::BasicAuth;
+pub use credential::Strip;
 pub use custom::{CustomAuth, Extraction};
+pub use error::{AuthError, BasicError, JwtError, SignatureError, TokenError};
 pub use fresh::Sessions;
+pub use jwt::JwtAuth;
+pub use methods::{Auth, Method};
+pub use signature::SignatureAuth;
+pub use token::TokenAuth;

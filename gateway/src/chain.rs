@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue};
 pub use compile::{CompileError, Shared, compile};
 pub use limits::Limits;
 
-use crate::auth::CustomAuth;
+use crate::auth::{Auth, Strip};
 use crate::error::{Failure, Stop};
 use crate::exchange::{Exchange, Reply};
 use crate::hook::Hook;
@@ -27,8 +27,10 @@ const ZERO: HeaderValue = HeaderValue::from_static("0");
 enum Step {
     /// A Pre, PostKeyAuth or Post hook.
     Hook(Hook),
-    /// The auth hook.
-    CustomAuth(Box<CustomAuth>),
+    /// The methods of auth.
+    Auth(Box<Auth>),
+    /// Takes credentials out of the request.
+    Strip(Strip),
     /// Expiry, access rights, allowed URLs, rate and quota of the session.
     Limits(Box<Limits>),
 }
@@ -42,17 +44,30 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// What cannot be called in this chain, and why.
-    pub fn uncallable(&self) -> impl Iterator<Item = String> {
-        let before = self.request.iter().filter_map(|step| match step {
-            Step::Hook(hook) => Some(hook),
-            Step::CustomAuth(auth) => Some(&auth.hook),
-            Step::Limits(_) => None,
-        });
-        before.chain(&self.response).filter_map(|hook| {
+    /// What lets every request fail that comes to it, although the API is served.
+    pub fn faults(&self) -> impl Iterator<Item = String> {
+        let flaw = self.auth().and_then(Auth::flaw);
+        let uncallable = self.hooks().filter_map(|hook| {
             let reason = hook.server.as_ref().err()?;
             Some(format!("hook {:?} ({}) cannot be called: {reason}", hook.name, hook.kind))
+        });
+        uncallable.chain(flaw)
+    }
+
+    fn auth(&self) -> Option<&Auth> {
+        self.request.iter().find_map(|step| match step {
+            Step::Auth(auth) => Some(&**auth),
+            _ => None,
         })
+    }
+
+    fn hooks(&self) -> impl Iterator<Item = &Hook> {
+        let before = self.request.iter().filter_map(|step| match step {
+            Step::Hook(hook) => Some(hook),
+            Step::Auth(auth) => auth.hook(),
+            Step::Strip(_) | Step::Limits(_) => None,
+        });
+        before.chain(&self.response)
     }
 
     /// Takes `exchange` through the chain, unless a step answers in the upstream's place.
@@ -81,8 +96,9 @@ impl Step {
     async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<(), Stop> {
         match self {
             Self::Hook(hook) => hook.run(exchange, sockets).await.map(drop),
-            Self::CustomAuth(auth) => {
-                exchange.session = Some(auth.run(exchange, sockets).await?);
+            Self::Auth(auth) => auth.run(exchange, sockets).await,
+            Self::Strip(strip) => {
+                strip.run(&mut exchange.head);
                 Ok(())
             }
             Self::Limits(limits) => Ok(limits.check(exchange, &sockets.store).await?),

@@ -43,14 +43,60 @@ pub struct Definition {
     pub enable_coprocess_auth: bool,
     /// The word for the same with plugins in Go.
     pub use_go_plugin_auth: bool,
+    /// Whether stored keys decide who may call.
+    pub use_standard_auth: bool,
+    /// Whether user names and passwords do.
+    pub use_basic_auth: bool,
+    /// How passwords are found and remembered.
+    pub basic_auth: BasicAuth,
+    /// Whether JWTs do.
+    pub enable_jwt: bool,
+    /// The family of algorithms that signs JWTs.
+    pub jwt_signing_method: String,
+    /// What JWTs are checked with, in base64, or where it is published.
+    pub jwt_source: String,
+    /// Where keys are published, instead.
+    pub jwt_jwks_uris: Vec<JwksUri>,
+    /// The claim that names the owner.
+    pub jwt_identity_base_field: String,
+    /// The claim that names a key whose policy counts.
+    pub jwt_client_base_field: String,
+    /// The claim that names the policy.
+    pub jwt_policy_field_name: String,
+    /// The policies of JWTs that name none.
+    pub jwt_default_policies: Vec<String>,
+    /// Seconds that an issuer's clock may be ahead.
+    pub jwt_issued_at_validation_skew: u64,
+    /// Seconds for which an expired JWT still counts.
+    pub jwt_expires_at_validation_skew: u64,
+    /// Seconds by which a JWT may count too early.
+    pub jwt_not_before_validation_skew: u64,
+    /// Whether a JWT's `kid` names no caller.
+    pub jwt_skip_kid: bool,
+    /// The policies that scopes stand for.
+    pub scopes: Scopes,
+    /// The older place of the same.
+    pub jwt_scope_to_policy_mapping: BTreeMap<String, String>,
+    /// The older place of the claim that lists scopes.
+    pub jwt_scope_claim_name: String,
+    /// Whether signatures of requests decide who may call.
+    pub enable_signature_checking: bool,
+    /// Milliseconds that a signed date may be from now; anything unless positive.
+    pub hmac_allowed_clock_skew: i64,
+    /// The algorithms that may sign; all if empty.
+    pub hmac_allowed_algorithms: Vec<String>,
     /// Which method of auth makes the session.
     pub base_identity_provided_by: String,
+    /// Whether the upstream does not see credentials.
+    pub strip_auth_data: bool,
     /// The host name that the API answers to.
     pub domain: String,
     /// Whether that name does not count.
     pub domain_disabled: bool,
     /// When the API ends.
     pub expiration: String,
+    /// Where auth tokens and JWTs are found, unless the next says.
+    pub auth: AuthConfig,
     /// Where each method of auth finds what it checks.
     pub auth_configs: BTreeMap<String, AuthConfig>,
     /// How an older gateway would look up keys.
@@ -177,6 +223,50 @@ pub struct AuthConfig {
     pub use_cookie: bool,
     /// The cookie; named like the header if empty.
     pub cookie_name: String,
+}
+
+/// How passwords are found and remembered.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct BasicAuth {
+    /// Whether each password is hashed anew.
+    pub disable_caching: bool,
+    /// Seconds for which a right password is remembered.
+    pub cache_ttl: i64,
+    /// Whether a body may carry what no header does.
+    pub extract_from_body: bool,
+    /// Finds the user name in the body.
+    pub body_user_regexp: String,
+    /// Finds the password in the body.
+    pub body_password_regexp: String,
+}
+
+/// A published set of keys.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct JwksUri {
+    /// Where it is.
+    pub url: String,
+    /// Seconds for which it counts.
+    pub cache_timeout: i64,
+}
+
+/// The policies that scopes stand for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Scopes {
+    /// Those in JWTs.
+    pub jwt: ScopeClaim,
+}
+
+/// The scopes of a token.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ScopeClaim {
+    /// The claim that lists them.
+    pub scope_claim_name: String,
+    /// The policy of each.
+    pub scope_to_policy: BTreeMap<String, String>,
 }
 
 /// A source of keys.

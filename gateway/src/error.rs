@@ -9,6 +9,7 @@ use thiserror::Error;
 
 pub use page::{Pages, TemplateError};
 
+use crate::auth::AuthError;
 use crate::auth::extractor::ExtractError;
 use crate::dispatch::DispatchError;
 use crate::exchange::{ReadError, Reply};
@@ -69,6 +70,9 @@ pub enum Failure {
     /// The request does not say who is calling.
     #[error(transparent)]
     NoIdentity(#[from] ExtractError),
+    /// A method of auth does not let the caller in.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     /// The store could not count the request.
     #[error("the request could not be counted: {0}")]
     Uncounted(#[from] StoreError),
@@ -119,6 +123,7 @@ impl Failure {
                 (StatusCode::INTERNAL_SERVER_ERROR, "Middleware error")
             }
             Self::NoDriver { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+            Self::Auth(error) => return error.answer(),
             Self::NoIdentity(_) => (StatusCode::BAD_REQUEST, "Authorization field missing"),
             // A limit that cannot be checked is one that is used up.
             Self::Uncounted(_) => (StatusCode::FORBIDDEN, "Quota exceeded"),
@@ -137,6 +142,14 @@ impl Failure {
             Self::Upstream(error) => error.answer(),
         };
         (status, Cow::Borrowed(text))
+    }
+
+    /// Headers that go with the answer.
+    pub fn headers(&self) -> HeaderMap {
+        match self {
+            Self::Auth(error) => error.headers(),
+            _ => HeaderMap::new(),
+        }
     }
 
     /// Whether an operator should hear of it, rather than only the client.

@@ -17,6 +17,7 @@ pub use gunzip::Gunzip;
 pub use head::{Head, HeadError, Unsendable, canonical};
 pub use notes::{HookNote, Notes, Outcome};
 pub use streaming::Streaming;
+pub(crate) use target::unescape;
 pub use target::{Target, TargetError};
 
 use crate::session::Session;

@@ -18,6 +18,7 @@ pub mod api;
 pub mod auth;
 pub mod chain;
 pub mod cli;
+mod clock;
 pub mod cluster;
 pub mod config;
 pub mod control;

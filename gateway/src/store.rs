@@ -14,6 +14,8 @@ use crate::config;
 
 pub use embedded::Embedded;
 pub use redis::Redis;
+#[cfg(test)]
+pub(crate) use redis::server::RedisServer;
 pub(crate) use redis::{Pace, Plan};
 
 /// One worker's way to the store.

@@ -1,6 +1,7 @@
 //! Sends a request to the API's target and brings the reply.
 
 mod client;
+mod fetch;
 mod headers;
 mod path;
 mod pool;
@@ -13,6 +14,7 @@ use http::{HeaderValue, Request, StatusCode, Uri};
 use thiserror::Error;
 
 pub use client::{Client, ClientError, TlsError, tls};
+pub use fetch::FetchError;
 pub use headers::{is_hop_by_hop, strip_hop_by_hop};
 pub use pool::Lease;
 

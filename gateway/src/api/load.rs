@@ -66,8 +66,8 @@ impl Loader<'_> {
         let listen_path = self.unique(file, definition, listen_path);
         let path = ListenPath::parse(&listen_path).map_err(|error| at("proxy.listen_path", error))?;
         let chain = chain::compile(definition, &path, self.config, self.shared)?;
-        for hook in chain.uncallable() {
-            error!(file = %file.display(), api_id = definition.api_id, "{hook}; every request that comes to it is answered 500");
+        for fault in chain.faults() {
+            error!(file = %file.display(), api_id = definition.api_id, "{fault}; every request that comes to it fails");
         }
         let api = Arc::new(Api { id: definition.api_id.as_str().into(), chain });
         Ok(Route { host, path, api })

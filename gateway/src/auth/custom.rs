@@ -1,11 +1,12 @@
 //! Authentication by a plugin: the hook CustomKeyCheck, and the sessions that spare its calls.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::extractor::IdExtractor;
 use super::fresh::{Fresh, Sessions, Unshared};
 use super::keys::Keys;
+use super::methods::Identity;
+use crate::clock;
 use crate::error::{Failure, Stop};
 use crate::exchange::Exchange;
 use crate::hook::{Hook, Returned};
@@ -35,8 +36,6 @@ pub struct CustomAuth {
 pub struct Extraction {
     /// Where the caller's identity stands.
     pub extractor: IdExtractor,
-    /// What precedes it where ids are the API's own: two APIs then never share a session.
-    pub scope: Vec<u8>,
     /// Sessions for which the plugin need not be asked.
     pub sessions: Sessions,
 }
@@ -44,47 +43,43 @@ pub struct Extraction {
 impl CustomAuth {
     /// Says who is calling: a session whose deadline has not passed, or else the plugin. Many
     /// requests of one new caller make one call.
-    pub async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Arc<Session>, Stop> {
-        let Some(Extraction { extractor, sessions, .. }) = &self.extraction else {
-            return self.ask(exchange, sockets, None).await;
+    pub(super) async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Identity, Stop> {
+        let Some(Extraction { extractor, sessions }) = &self.extraction else {
+            return self.ask(exchange, sockets, None).await.map(asked);
         };
         let value = extractor.extract(exchange).await.map_err(Failure::NoIdentity)?;
-        if let Some(session) = sessions.get(&value, &self.keys, now()).await {
-            return Ok(session);
+        if let Some(session) = sessions.get(&value, &self.keys, clock::unix_seconds()).await {
+            return Ok(recalled(session));
         }
+        let value = value.into_owned();
         let mut own = None;
         let shared = sessions.once(&value, async {
             let answer = self.look_up_or_ask(exchange, sockets, &value).await;
-            let fresh = answer.as_ref().ok().and_then(|session| Fresh::new(session, &self.keys, now()));
+            let known = answer.as_ref().ok();
+            let fresh = known.and_then(|known| Fresh::new(&known.session, &self.keys, clock::unix_seconds()));
             own = Some(answer);
             fresh.ok_or(Unshared)
         });
         match (shared.await, own) {
             (_, Some(answer)) => answer,
-            (Ok(session), None) => Ok(session),
+            (Ok(session), None) => Ok(recalled(session)),
             // Another request asked, and its answer is only for itself.
-            (Err(Unshared), None) => self.ask(exchange, sockets, Some(self.session_id(&value))).await,
+            (Err(Unshared), None) => self.ask(exchange, sockets, Some(self.session_id(&value))).await.map(asked),
         }
     }
 
-    async fn look_up_or_ask(
-        &self,
-        exchange: &mut Exchange,
-        sockets: &Sockets,
-        value: &[u8],
-    ) -> Result<Arc<Session>, Stop> {
+    async fn look_up_or_ask(&self, exchange: &mut Exchange, sockets: &Sockets, value: &[u8]) -> Result<Identity, Stop> {
         let id = self.session_id(value);
         let stored = self.stored(&sockets.store, &id).await;
-        if let Some(session) = stored.filter(|session| session.state.id_extractor_deadline > now()) {
+        if let Some(session) = stored.filter(|session| session.state.id_extractor_deadline > clock::unix_seconds()) {
             self.touch(&sockets.store, &session).await;
-            return Ok(session);
+            return Ok(recalled(session));
         }
-        self.ask(exchange, sockets, Some(id)).await
+        self.ask(exchange, sockets, Some(id)).await.map(asked)
     }
 
     fn session_id(&self, value: &[u8]) -> String {
-        let scope = self.extraction.as_ref().map_or(&[][..], |extraction| &extraction.scope);
-        self.keys.hashing().session_id(&self.org_id, &[scope, value].concat())
+        self.keys.hashing().session_id(&self.org_id, value)
     }
 
     /// Calls the plugin; the session that it returns is stored.
@@ -124,7 +119,7 @@ impl CustomAuth {
     }
 
     async fn save(&self, store: &Store, session: &Session) {
-        let lifetime = self.lifetimes.of(&session.state, now());
+        let lifetime = self.lifetimes.of(&session.state, clock::unix_seconds());
         if let Err(error) = self.keys.save(store, session, lifetime).await {
             tracing::error!(%error, "a session could not be stored");
         }
@@ -132,7 +127,7 @@ impl CustomAuth {
 
     /// A session in use starts its lifetime anew.
     async fn touch(&self, store: &Store, session: &Session) {
-        if let Some(lifetime) = self.lifetimes.of(&session.state, now())
+        if let Some(lifetime) = self.lifetimes.of(&session.state, clock::unix_seconds())
             && let Err(error) = self.keys.touch(store, &session.key, lifetime).await
         {
             tracing::error!(%error, "the lifetime of a session could not be renewed");
@@ -151,7 +146,11 @@ fn carry_over(stored: &State, state: &mut State) {
     }
 }
 
-/// Unix seconds.
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
+/// A session that the plugin gave before counts in any case.
+fn recalled(session: Arc<Session>) -> Identity {
+    Identity { session, prevails: true }
+}
+
+fn asked(session: Arc<Session>) -> Identity {
+    Identity { session, prevails: false }
 }

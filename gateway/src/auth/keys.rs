@@ -79,6 +79,11 @@ impl Keys {
         self.first(store, org_id, self.hashing.candidates(org_id, presented)).await
     }
 
+    /// The session of exactly this key id.
+    pub async fn get(&self, store: &Store, org_id: &Arc<str>, id: String) -> Result<Option<Arc<Session>>, StoreError> {
+        self.first(store, org_id, vec![id]).await
+    }
+
     /// The key of an id.
     pub fn key(&self, id: &str) -> Key {
         Key { id: id.into(), name: self.hashing.name(id).into() }

@@ -10,9 +10,11 @@ use thiserror::Error;
 use super::{Chain, Limits, Step};
 use crate::auth::extractor::IdExtractor;
 use crate::auth::keys::Keys;
-use crate::auth::{CustomAuth, Extraction, Sessions};
+use crate::auth::{
+    Auth, BasicAuth, CustomAuth, Extraction, JwtAuth, Method, Sessions, SignatureAuth, Strip, TokenAuth,
+};
 use crate::config::{Config, Coprocess, DEFAULT_SERVER, DefaultServer};
-use crate::definition::{self, Definition};
+use crate::definition::{self, Definition, Refusal};
 use crate::hook::{Hook, HookType};
 use crate::json;
 use crate::pattern::ListenPath;
@@ -32,6 +34,12 @@ pub struct CompileError {
     pub reason: String,
 }
 
+impl From<Refusal> for CompileError {
+    fn from(Refusal { path, reason }: Refusal) -> Self {
+        Self { path, reason }
+    }
+}
+
 /// Makes the chain of a definition that passed its own checks.
 pub fn compile(
     definition: &Definition,
@@ -48,18 +56,11 @@ pub fn compile(
     let middleware = &definition.custom_middleware;
     let mut request = hooks.steps(HookType::Pre, "pre", &middleware.pre)?;
     if !definition.use_keyless {
-        let extraction = extraction(definition)?;
-        let hook = hooks.hook(HookType::CustomKeyCheck, "auth_check", &middleware.auth_check)?;
-        request.push(Step::CustomAuth(Box::new(CustomAuth {
-            hook,
-            org_id: definition.org_id.as_str().into(),
-            keys: Arc::clone(&shared.keys),
-            lifetimes: config
-                .lifetimes
-                .with_api(definition.session_lifetime, definition.session_lifetime_respects_key_expiration),
-            extraction,
-        })));
+        request.push(Step::Auth(Box::new(auth(definition, &hooks, config, shared)?)));
         request.extend(hooks.steps(HookType::PostKeyAuth, "post_key_auth", &middleware.post_key_auth)?);
+        if definition.strip_auth_data {
+            request.push(Step::Strip(Strip::compile(definition)?));
+        }
         request.push(Step::Limits(Box::new(Limits {
             api_id: definition.api_id.as_str().into(),
             listen_path: listen_path.clone(),
@@ -80,15 +81,32 @@ pub struct Shared {
     pub limiter: Arc<Limiter>,
 }
 
-/// How the auth hook is spared calls. Ids of an API's own are made of its id, a zero byte and the value.
-fn extraction(definition: &Definition) -> Result<Option<Extraction>, CompileError> {
-    let written = &definition.custom_middleware.id_extractor;
-    let extractor = IdExtractor::compile(written).map_err(|error| CompileError {
-        path: format!("custom_middleware.id_extractor.{}", error.path),
-        reason: error.reason,
-    })?;
-    let scope = if written.api_scoped { [definition.api_id.as_bytes(), b"\0"].concat() } else { Vec::new() };
-    Ok(extractor.map(|extractor| Extraction { extractor, scope, sessions: Sessions::new() }))
+/// The methods of auth in the order of the original. Where none is asked for, stored keys decide.
+fn auth(definition: &Definition, hooks: &Hooks<'_>, config: &Config, shared: &Shared) -> Result<Auth, CompileError> {
+    let keys = || Arc::clone(&shared.keys);
+    let lifetimes =
+        config.lifetimes.with_api(definition.session_lifetime, definition.session_lifetime_respects_key_expiration);
+    let mut methods = Vec::new();
+    if definition.use_basic_auth {
+        methods.push(Method::Basic(BasicAuth::compile(definition, keys())?));
+    }
+    if definition.enable_signature_checking {
+        methods.push(Method::Signature(SignatureAuth::compile(definition, keys())?));
+    }
+    if definition.enable_jwt {
+        methods.push(Method::Jwt(JwtAuth::compile(definition, keys(), lifetimes)?));
+    }
+    if definition.custom_auth() {
+        let extractor = IdExtractor::compile(definition)?;
+        let hook = hooks.hook(HookType::CustomKeyCheck, "auth_check", &definition.custom_middleware.auth_check)?;
+        let extraction = extractor.map(|extractor| Extraction { extractor, sessions: Sessions::new() });
+        let org_id = definition.org_id.as_str().into();
+        methods.push(Method::Custom(CustomAuth { hook, org_id, keys: keys(), lifetimes, extraction }));
+    }
+    if definition.use_standard_auth || methods.is_empty() {
+        methods.push(Method::Token(TokenAuth::compile(definition, keys())?));
+    }
+    Ok(Auth::new(methods, &definition.base_identity_provided_by))
 }
 
 /// What the hooks of a definition have in common.

@@ -131,10 +131,9 @@ async fn hear(redis: &config::Redis, messages: &Messages, keys: &Keys) {
         Heard::Notice(Notice::KeysChanged(names)) => names.iter().for_each(|name| keys.forget(name)),
         Heard::Notice(_) => {}
     };
-    let heard = async { cluster::listen(&Redis::new(redis)?, messages, tell).await };
-    if let Err(error) = heard.await {
-        error!(%error, "messages of other nodes are not heard; their changes count after ten seconds");
-    }
+    let listening = async { cluster::listen(&Redis::new(redis)?, messages, tell).await };
+    let Err(error) = listening.await;
+    error!(%error, "messages of other nodes are not heard; their changes count after ten seconds");
 }
 
 /// After `stop`, readiness probes fail for the configured while before accepting ends.

@@ -1,5 +1,6 @@
 //! Listening to the other nodes, for ever: a lost connection is made again.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -25,7 +26,7 @@ pub enum Heard {
 const PING: Duration = Duration::from_secs(2);
 
 /// Tells all that is heard, until dropped; errors only where no connection could ever be made.
-pub async fn listen(redis: &Redis, messages: &Messages, mut tell: impl FnMut(Heard)) -> Result<(), StoreError> {
+pub async fn listen(redis: &Redis, messages: &Messages, mut tell: impl FnMut(Heard)) -> Result<Infallible, StoreError> {
     let limit = redis.config().timeout;
     let mut plan = Plan::new(redis.config())
         .map_err(|error| StoreError { place: CHANNEL.to_owned(), reason: error.to_string() })?;

@@ -118,6 +118,7 @@ pub struct Messages {
 
 const DEFAULT_PORT: u16 = 6379;
 const DEFAULT_TIMEOUT: i64 = 5;
+const LONGEST_TIMEOUT: u64 = 3600;
 
 /// Makes the store's configuration.
 pub(super) fn storage(written: written::Storage, origins: &Origins<'_>) -> Result<Storage, ConfigError> {
@@ -205,8 +206,8 @@ impl Check<'_> {
     fn timeout(&self, seconds: i64) -> Result<Duration, ConfigError> {
         let counted = if seconds == 0 { DEFAULT_TIMEOUT } else { seconds };
         match u64::try_from(counted) {
-            Ok(counted) => Ok(Duration::from_secs(counted)),
-            Err(_) => self.refuse("timeout", seconds, "write a number of seconds; 0 means 5"),
+            Ok(counted) if counted <= LONGEST_TIMEOUT => Ok(Duration::from_secs(counted)),
+            _ => self.refuse("timeout", seconds, "write a number of seconds up to 3600; 0 means 5"),
         }
     }
 
@@ -270,8 +271,6 @@ mod tests {
 
     use serde_json::json;
 
-    use std::path::Path;
-
     use super::*;
 
     fn read(storage: Value) -> Result<Storage, String> {
@@ -291,7 +290,7 @@ mod tests {
     #[test]
     fn the_embedded_store_is_the_default() {
         for (storage, folder) in [(json!({}), "./data"), (json!({"type": "embedded", "path": "/d"}), "/d")] {
-            assert!(matches!(read(storage).unwrap(), Storage::Embedded(path) if path == Path::new(folder)));
+            assert!(matches!(read(storage).unwrap(), Storage::Embedded(path) if path == *folder));
         }
     }
 
@@ -328,7 +327,7 @@ mod tests {
                 json!({"database": 1, "enable_cluster": true}),
                 "storage.database is 1: a cluster has database 0 only: remove the key",
             ),
-            (json!({"timeout": -1}), "storage.timeout is -1: write a number of seconds; 0 means 5"),
+            (json!({"timeout": -1}), "storage.timeout is -1: write a number of seconds up to 3600; 0 means 5"),
             (
                 json!({"use_ssl": true, "tls_min_version": "1.3"}),
                 r#"storage.tls_min_version is "1.3": TLS 1.2 and 1.3 are offered, nothing else is supported yet: remove the key"#,

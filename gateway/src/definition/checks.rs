@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::{Definition, Hook, Refusal, rules, version};
 use crate::json::{join, short};
 
+/// What may make the session.
+const IDENTITIES: [&str; 6] = ["", "auth_token", "custom_auth", "hmac_key", "basic_auth_user", "jwt_claim"];
+
 /// What a check of a definition brings up.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
@@ -88,18 +91,17 @@ fn check_references(path: &str, value: &Value, findings: &mut Findings) {
 
 fn check_auth(definition: &Definition, findings: &mut Findings) {
     if definition.custom_auth() {
-        return check_custom_auth(definition, findings);
+        check_custom_auth(definition, findings);
     }
-    if findings.refusals.iter().all(|refusal| !is_auth_switch(&refusal.path)) {
+    let identity = &definition.base_identity_provided_by;
+    if !IDENTITIES.contains(&identity.as_str()) {
         findings.refuse(
-            "use_keyless",
-            "no method of auth is on, so auth tokens would decide, and they are not supported yet: set it to true to let everybody in, or set custom_plugin_auth_enabled and name an auth_check hook",
+            "base_identity_provided_by",
+            format!(
+                "{identity:?} is not supported, so nobody would have a session: remove it, or name a method that is on"
+            ),
         );
     }
-}
-
-fn is_auth_switch(path: &str) -> bool {
-    path.starts_with("use_") || path.starts_with("enable_") || path == "external_oauth.enabled"
 }
 
 fn check_custom_auth(definition: &Definition, findings: &mut Findings) {
@@ -110,13 +112,6 @@ fn check_custom_auth(definition: &Definition, findings: &mut Findings) {
     }
     if hook.name.is_empty() {
         findings.refuse("custom_middleware.auth_check.name", format!("{NOBODY}: name the hook to call"));
-    }
-    let identity = &definition.base_identity_provided_by;
-    if !matches!(identity.as_str(), "" | "custom_auth") {
-        findings.refuse(
-            "base_identity_provided_by",
-            format!("{identity:?} is not supported yet, so nobody would have a session: set it to \"custom_auth\" or remove it"),
-        );
     }
     let engine = &definition.auth_provider.storage_engine;
     if matches!(engine.as_str(), "ldap" | "rpc") {

@@ -36,7 +36,10 @@ const fn rule(path: &'static str, reason: &'static str) -> Rule {
     Rule { path, unless: None, reason }
 }
 
-const AUTH: &str = "this method of auth is not supported yet: set it to false and use custom_plugin_auth_enabled with an auth_check hook";
+const AUTH: &str = "this method of auth is not supported yet: set it to false, and check the token in an auth_check hook (custom_plugin_auth_enabled)";
+const CERTIFICATE: &str = "client certificates are not supported yet: set it to false";
+const SIGNATURE: &str =
+    "signatures beside auth tokens are not checked yet: set it to false, or use enable_signature_checking";
 const TLS: &str = "TLS to the upstream cannot be configured per API yet: remove the setting";
 const CERTIFICATES: &str = "certificates of APIs are not supported yet: remove the setting";
 const CORS: &str =
@@ -51,7 +54,6 @@ pub(super) static EVERYONE: &[Rule] = &[
     rule("CORS.enable", CORS),
     rule("CORS.options_passthrough", CORS),
     rule("definition.enabled", "versions are not supported yet: set it to false and give each version a definition of its own"),
-    rule("strip_auth_data", "credentials are not stripped yet: set it to false, and delete the header in a Post hook"),
     rule("enable_batch_request_support", "batch requests are not supported yet: set it to false"),
     rule("response_processors", "response processors are not supported yet: remove them; response hooks need none"),
     rule("custom_middleware_bundle", "plugin bundles are not supported yet: write the hooks into custom_middleware, or set custom_middleware_bundle_disabled")
@@ -80,18 +82,13 @@ pub(super) static EVERYONE: &[Rule] = &[
 
 /// For APIs with auth.
 pub(super) static PROTECTED: &[Rule] = &[
-    rule("use_standard_auth", AUTH),
-    rule("use_basic_auth", AUTH),
-    rule("enable_jwt", AUTH),
-    rule("enable_signature_checking", AUTH),
     rule("use_oauth2", AUTH),
     rule("use_openid", AUTH),
     rule("external_oauth.enabled", AUTH),
-    rule("auth_configs.*.use_certificate", "client certificates are not supported yet: set it to false"),
-    rule(
-        "auth_configs.*.validate_signature",
-        "signatures of requests are not checked yet: set it to false, or check them in the auth_check hook",
-    ),
+    rule("auth_configs.*.use_certificate", CERTIFICATE),
+    rule("auth.use_certificate", CERTIFICATE),
+    rule("auth_configs.*.validate_signature", SIGNATURE),
+    rule("auth.validate_signature", SIGNATURE),
 ];
 
 /// For the version in force.

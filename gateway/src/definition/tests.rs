@@ -85,7 +85,7 @@ fn keys_match_in_any_case() {
 fn text_that_is_not_a_definition_says_where() {
     assert_eq!(refused("{\"proxy\": }"), ["line 1, column 11: expected value"]);
     assert_eq!(refused(r#"{"proxy": {"listen_path": 5}}"#), ["proxy.listen_path: expected text, found 5"]);
-    assert_eq!(refused(r#"{"listen_port": 0}"#), ["proxy.listen_path", "proxy.target_url", "use_keyless"]);
+    assert_eq!(refused(r#"{"listen_port": 0}"#), ["proxy.listen_path", "proxy.target_url"]);
 }
 
 #[test]
@@ -99,24 +99,19 @@ fn an_unusable_listen_path_or_target_is_refused() {
 }
 
 #[test]
-fn every_other_method_of_auth_is_refused_by_name() {
-    for switch in [
-        "use_standard_auth",
-        "use_basic_auth",
-        "enable_jwt",
-        "enable_signature_checking",
-        "use_oauth2",
-        "use_openid",
-        "use_mutual_tls_auth",
-    ] {
-        let paths = refused(&keyless(json!({"use_keyless": false, switch: true})));
-        assert!(paths.contains(&switch.to_owned()), "{switch}: {paths:?}");
-        assert_eq!(refused(&custom(json!({switch: true}))), [switch]);
+fn methods_of_auth_are_read_or_refused_by_name() {
+    for switch in ["use_standard_auth", "use_basic_auth", "enable_jwt", "enable_signature_checking"] {
+        assert!(Definition::parse(&keyless(json!({"use_keyless": false, switch: true}))).is_ok(), "{switch}");
+        assert!(Definition::parse(&custom(json!({switch: true}))).is_ok(), "{switch}");
     }
-    assert_eq!(refused(&keyless(json!({"use_keyless": false}))), ["use_keyless"]);
+    assert!(Definition::parse(&keyless(json!({"use_keyless": false}))).is_ok(), "stored keys decide");
+    for switch in ["use_oauth2", "use_openid", "use_mutual_tls_auth"] {
+        assert_eq!(refused(&keyless(json!({"use_keyless": false, switch: true}))), [switch]);
+    }
     assert_eq!(refused(&custom(json!({"external_oauth": {"enabled": true}}))), ["external_oauth.enabled"]);
     let certificate = json!({"auth_configs": {"authToken": {"use_certificate": true}}});
     assert_eq!(refused(&custom(certificate)), ["auth_configs.authToken.use_certificate"]);
+    assert_eq!(refused(&custom(json!({"auth": {"validate_signature": true}}))), ["auth.validate_signature"]);
 }
 
 #[test]
@@ -127,7 +122,7 @@ fn methods_of_auth_count_for_nothing_on_a_keyless_api_except_client_certificates
 }
 
 #[test]
-fn custom_auth_needs_its_hook_and_no_identity_from_elsewhere() {
+fn custom_auth_needs_its_hook_and_the_identity_a_method_that_exists() {
     let middleware = |changes: Value| custom(json!({"custom_middleware": changes}));
     assert_eq!(
         refused(&middleware(json!({"auth_check": {"disabled": true}}))),
@@ -135,8 +130,10 @@ fn custom_auth_needs_its_hook_and_no_identity_from_elsewhere() {
     );
     assert_eq!(refused(&middleware(json!({"auth_check": {"name": ""}}))), ["custom_middleware.auth_check.name"]);
     assert_eq!(refused(&middleware(json!({"auth_check": null}))), ["custom_middleware.auth_check.name"]);
-    assert_eq!(refused(&custom(json!({"base_identity_provided_by": "auth_token"}))), ["base_identity_provided_by"]);
-    assert!(Definition::parse(&custom(json!({"base_identity_provided_by": "custom_auth"}))).is_ok());
+    assert_eq!(refused(&custom(json!({"base_identity_provided_by": "oidc_user"}))), ["base_identity_provided_by"]);
+    for method in ["", "custom_auth", "auth_token"] {
+        assert!(Definition::parse(&custom(json!({"base_identity_provided_by": method}))).is_ok(), "{method}");
+    }
 }
 
 #[test]
@@ -155,7 +152,6 @@ fn steps_that_are_not_built_are_refused_by_their_path() {
     for (changes, path) in [
         (json!({"CORS": {"options_passthrough": true}}), "CORS.options_passthrough"),
         (json!({"definition": {"enabled": true}}), "definition.enabled"),
-        (json!({"strip_auth_data": true}), "strip_auth_data"),
         (json!({"response_processors": [{"name": "header_injector"}]}), "response_processors"),
         (json!({"custom_middleware_bundle": "b.zip"}), "custom_middleware_bundle"),
         (
@@ -247,8 +243,8 @@ fn what_decides_nothing_is_named_once() {
 
 #[test]
 fn refusals_read_as_one_sentence_each() {
-    let error = Definition::parse(&keyless(json!({"strip_auth_data": true, "is_oas": true}))).unwrap_err();
+    let error = Definition::parse(&keyless(json!({"listen_port": 9000, "is_oas": true}))).unwrap_err();
     let text = error.to_string();
-    assert!(text.starts_with("strip_auth_data: credentials are not stripped"), "{text}");
+    assert!(text.starts_with("listen_port: ports of APIs are not supported"), "{text}");
     assert!(text.contains("; is_oas: "), "{text}");
 }

@@ -206,7 +206,7 @@ pub(super) fn push_escaped(out: &mut String, byte: u8) {
 }
 
 /// Resolves percent escapes, and `+` as a space if asked; `None` for a bad escape.
-pub(super) fn unescape(text: &str, plus_is_space: bool) -> Option<Cow<'_, [u8]>> {
+pub(crate) fn unescape(text: &str, plus_is_space: bool) -> Option<Cow<'_, [u8]>> {
     let bytes = text.as_bytes();
     if !bytes.iter().any(|&b| b == b'%' || (plus_is_space && b == b'+')) {
         return Some(Cow::Borrowed(bytes));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{CONNECTION, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -88,7 +88,7 @@ async fn serve(gateway: &Gateway, sockets: &Sockets, api: &Api, exchange: Box<Ex
             }
             access.because(&failure);
             let (status, text) = failure.answer();
-            gateway.pages.page(status, &text, &access.exchange.head.headers, HeaderMap::new())
+            gateway.pages.page(status, &text, &access.exchange.head.headers, failure.headers())
         }
     };
     access.answered(reply.status());

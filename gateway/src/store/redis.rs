@@ -1,7 +1,7 @@
 //! The store in Redis, laid out as the original lays it out, so that both can share one.
 //!
-//! Every operation is one round trip, except in a cluster: there a rate and a quota counted
-//! together take one each, and so does each of several quotas looked up.
+//! Every operation is one round trip, but for the listing of sessions, and but for a cluster: there
+//! a rate and a quota counted together take one each, and so does each of several quotas looked up.
 
 mod counting;
 mod link;
@@ -21,6 +21,7 @@ use redis::{Cmd, FromRedisValue, RedisResult, RedisWrite, ToRedisArgs};
 use self::counting::{Code, Now};
 use self::link::Link;
 use self::plan::Connection;
+use self::scan::Scan;
 pub(crate) use self::{pace::Pace, plan::Plan};
 use super::{Count, Counted, Quota, Space, StoreError};
 use crate::config;
@@ -86,8 +87,16 @@ impl Redis {
     }
 
     pub(super) async fn sessions(&self, space: Space, prefix: &str) -> Result<Vec<String>, StoreError> {
-        let whole = format!("{}{prefix}", space.prefix());
-        let keys = self.0.run(async |connection| scan::keys(&whole, connection).await).await?;
+        let pattern = scan::beginning(&format!("{}{prefix}", space.prefix()));
+        let mut keys = Vec::new();
+        for part in self.0.run(scan::parts).await? {
+            let mut scan = Scan::new(part);
+            while let Some(step) = scan.step(&pattern) {
+                scan.read(self.0.run(|connection| step.take(connection)).await?, &mut keys);
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
         Ok(keys.iter().filter_map(|key| key.strip_prefix(space.prefix())).map(str::to_owned).collect())
     }
 

@@ -35,7 +35,7 @@ pub struct Client {
     connector: HttpsConnector<HttpConnector<Resolver>>,
     http: http1::Builder,
     pool: Pool,
-    timeout: Duration,
+    pub(super) timeout: Duration,
 }
 
 /// A response whose body is still on the wire, and the connection that it comes over.

@@ -2,7 +2,7 @@
 //!
 //! Every axis but `namespace` (`child::`, `@`, `..`, `//` and so on); names, `*`, `node()`, `text()`,
 //! `comment()`, `processing-instruction('target')`; predicates `[2]`, `[path]`, `[path='text']`,
-//! `[contains(path,'text')]` and `[not(...)]`, joined by `and`, `or` and parentheses. Names are local
+//! `[contains(path,'text')]` and `[not(path)]`, joined by `and`, `or` and parentheses. Names are local
 //! names: prefixes and namespaces do not count.
 //!
 //! Documents are XML as Go's decoder takes it: text, comments and several elements may stand at the
@@ -19,12 +19,12 @@ mod way;
 
 use thiserror::Error;
 
-pub use self::parse::SyntaxError;
+use self::parse::SyntaxError;
 pub use self::read::XmlError;
 
 /// A compiled expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct XPath {
+pub(super) struct XPath {
     steps: Vec<Step>,
 }
 
@@ -86,19 +86,19 @@ enum Predicate {
     Exists(Vec<Step>),
     Equals(Vec<Step>, String),
     Contains(Vec<Step>, String),
-    Not(Box<Predicate>),
+    Not(Vec<Step>),
     All(Vec<Predicate>),
     Any(Vec<Predicate>),
 }
 
 impl XPath {
     /// Compiles an expression.
-    pub fn compile(expression: &str) -> Result<Self, SyntaxError> {
+    pub(super) fn compile(expression: &str) -> Result<Self, SyntaxError> {
         parse::parse(expression).map(|steps| Self { steps })
     }
 
     /// The text of the first match in a document.
-    pub fn find(&self, document: &[u8]) -> Result<String, XPathError> {
+    pub(super) fn find(&self, document: &[u8]) -> Result<String, XPathError> {
         let tree = read::read(document)?;
         let found = eval::first(&self.steps, &tree).map_err(|eval::OutOfSteps| XPathError::TooMuchWork)?;
         found.map(|node| tree.text(node).to_owned()).ok_or(XPathError::NoMatch)

@@ -179,8 +179,8 @@ impl<'a> Translator<'a> {
         let mut first = true;
         while first || !self.rest.starts_with(']') {
             first = false;
-            let taken = self.named_class()? || (self.rest.starts_with('\\') && self.set()?);
-            if !taken {
+            let set = self.named_class()? || (self.rest.starts_with('\\') && self.set()?);
+            if !set {
                 self.range()?;
             }
         }

@@ -61,12 +61,12 @@ impl Link {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 if is_trouble(&error) {
-                    live.trouble.notify_one();
+                    doubt(&live.trouble).await;
                 }
                 Err(self.failed(error.to_string()))
             }
             Err(_) => {
-                live.trouble.notify_one();
+                doubt(&live.trouble).await;
                 Err(self.late())
             }
         }
@@ -107,6 +107,12 @@ impl Link {
     fn late(&self) -> StoreError {
         self.failed(format!("no answer within {} s", self.config.timeout.as_secs_f64()))
     }
+}
+
+/// Lets the keeper act before the caller can ask again.
+async fn doubt(trouble: &Notify) {
+    trouble.notify_one();
+    tokio::task::yield_now().await;
 }
 
 /// Whether an error speaks against the connection; a demoted master is one of the past.

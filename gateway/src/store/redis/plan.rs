@@ -83,13 +83,11 @@ async fn any(nodes: &[Client], settings: &AsyncConnectionConfig) -> RedisResult<
 }
 
 fn place(servers: &Servers) -> String {
-    let list = |all: &[Server]| all.iter().map(Server::to_string).collect::<Vec<_>>().join(", ");
+    let list = |all: &[Server]| all.iter().map(Server::to_string).collect::<Vec<_>>().join(",");
     match servers {
-        Servers::Single(server) => format!("Redis at {server}"),
-        Servers::Sentinel { sentinels, master, .. } => {
-            format!("Redis master {master} of the sentinels at {}", list(sentinels))
-        }
-        Servers::Cluster(nodes) => format!("Redis Cluster at {}", list(nodes)),
+        Servers::Single(server) => format!("redis://{server}"),
+        Servers::Sentinel { sentinels, master, .. } => format!("redis-sentinel://{}/{master}", list(sentinels)),
+        Servers::Cluster(nodes) => format!("redis-cluster://{}", list(nodes)),
     }
 }
 

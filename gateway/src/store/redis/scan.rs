@@ -9,41 +9,15 @@ use super::plan::Connection;
 /// Keys that one round trip looks at, about.
 const STRIDE: u32 = 1000;
 
-/// All keys that begin like this.
-pub(super) async fn keys(prefix: &str, connection: Connection) -> RedisResult<Vec<String>> {
-    let pattern = format!("{}*", escaped(prefix));
-    let mut found = Vec::new();
-    match connection {
-        Connection::Server(server) => {
-            let mut position = Position::default();
-            while let Some(cmd) = position.next(&pattern) {
-                position.read(cmd.query_async(&mut server.clone()).await?, &mut found);
-            }
-        }
-        Connection::Cluster(mut cluster) => {
-            for slot in masters(&mut cluster).await? {
-                scan_master(slot, &pattern, &mut cluster, &mut found).await?;
-            }
-        }
-    }
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
-}
+/// A server to scan: the only one, or the master of a slot.
+pub(super) type Part = Option<u16>;
 
-async fn scan_master(
-    slot: u16,
-    pattern: &str,
-    cluster: &mut ClusterConnection,
-    found: &mut Vec<String>,
-) -> RedisResult<()> {
-    let mut position = Position::default();
-    while let Some(cmd) = position.next(pattern) {
-        let master = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
-        let reply = cluster.route_command(cmd, RoutingInfo::SingleNode(master)).await?;
-        position.read(redis::from_redis_value(reply)?, found);
+/// Everything that has to be scanned.
+pub(super) async fn parts(connection: Connection) -> RedisResult<Vec<Part>> {
+    match connection {
+        Connection::Server(_) => Ok(vec![None]),
+        Connection::Cluster(mut cluster) => Ok(masters(&mut cluster).await?.into_iter().map(Some).collect()),
     }
-    Ok(())
 }
 
 /// One slot of each master.
@@ -65,37 +39,62 @@ async fn masters(cluster: &mut ClusterConnection) -> RedisResult<Vec<u16>> {
     Ok(slots)
 }
 
-/// Where a scan stands.
-#[derive(Default)]
-struct Position {
-    cursor: u64,
-    under_way: bool,
+/// A scan of one part, step by step.
+pub(super) struct Scan {
+    part: Part,
+    cursor: Option<u64>,
 }
 
-impl Position {
-    fn next(&self, pattern: &str) -> Option<Cmd> {
-        if self.under_way && self.cursor == 0 {
-            return None;
-        }
+impl Scan {
+    pub(super) fn new(part: Part) -> Self {
+        Self { part, cursor: Some(0) }
+    }
+
+    /// The next step, unless all is done.
+    pub(super) fn step(&self, pattern: &str) -> Option<Step> {
         let mut cmd = redis::cmd("SCAN");
-        cmd.arg(self.cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(STRIDE);
-        Some(cmd)
+        cmd.arg(self.cursor?).arg("MATCH").arg(pattern).arg("COUNT").arg(STRIDE);
+        Some(Step { part: self.part, cmd })
     }
 
-    fn read(&mut self, (cursor, keys): (u64, Vec<String>), found: &mut Vec<String>) {
-        *self = Self { cursor, under_way: true };
-        found.extend(keys);
+    /// Takes what a step found. Keys that are not text are none of ours.
+    pub(super) fn read(&mut self, (cursor, keys): Found, found: &mut Vec<String>) {
+        self.cursor = Some(cursor).filter(|cursor| *cursor != 0);
+        found.extend(keys.into_iter().filter_map(|key| String::from_utf8(key).ok()));
     }
 }
 
-/// A pattern that means the text itself.
-fn escaped(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len());
+/// Where to go on, and keys.
+type Found = (u64, Vec<Vec<u8>>);
+
+/// One round trip of a scan.
+pub(super) struct Step {
+    part: Part,
+    cmd: Cmd,
+}
+
+impl Step {
+    pub(super) async fn take(self, mut connection: Connection) -> RedisResult<Found> {
+        match (&mut connection, self.part) {
+            (Connection::Cluster(cluster), Some(slot)) => {
+                let master = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+                let reply = cluster.route_command(self.cmd, RoutingInfo::SingleNode(master)).await?;
+                Ok(redis::from_redis_value(reply)?)
+            }
+            _ => self.cmd.query_async(&mut connection).await,
+        }
+    }
+}
+
+/// The pattern of all that begins like this.
+pub(super) fn beginning(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 1);
     for letter in text.chars() {
         if matches!(letter, '*' | '?' | '[' | ']' | '\\' | '^') {
             pattern.push('\\');
         }
         pattern.push(letter);
     }
+    pattern.push('*');
     pattern
 }

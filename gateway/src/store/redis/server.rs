@@ -83,10 +83,13 @@ impl RedisServer {
 
     /// Says something to the server by other means than those under test.
     pub(crate) fn say<T: FromRedisValue>(&self, words: &[&str]) -> T {
-        let client = redis::Client::open(("127.0.0.1", self.port)).unwrap();
         let mut cmd = Cmd::new();
         cmd.arg(words);
-        cmd.query(&mut client.get_connection().unwrap()).unwrap()
+        cmd.query(&mut self.connection()).unwrap()
+    }
+
+    pub(crate) fn connection(&self) -> redis::Connection {
+        redis::Client::open(("127.0.0.1", self.port)).unwrap().get_connection().unwrap()
     }
 }
 

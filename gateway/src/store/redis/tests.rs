@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio::time::{sleep, timeout};
 
 use super::server::{RedisServer, free_port, of};
@@ -81,6 +82,7 @@ async fn sessions_are_listed_by_what_they_begin_with_and_by_nothing_else() {
         store.put_session(Space::Key, name, b"{}", None).await.unwrap();
     }
     store.put_session(Space::Org, "org", b"{}", None).await.unwrap();
+    redis::cmd("SET").arg(b"apikey-\xff").arg("{}").exec(&mut server.connection()).unwrap();
     let listed = |prefix: &'static str| async { store.sessions(Space::Key, prefix).await.unwrap() };
     assert_eq!(listed("org").await.len(), 2500);
     assert_eq!(listed("").await.len(), 2503);
@@ -163,22 +165,27 @@ async fn a_request_that_the_rate_refuses_costs_no_quota() {
     assert_eq!(store.count(Count::default()).await.unwrap(), Counted::default());
 }
 
-#[tokio::test]
-async fn however_many_ask_at_once_exactly_as_many_pass_as_may() {
+/// Eight workers, each on a thread and a runtime of its own.
+#[test]
+fn however_many_ask_at_once_exactly_as_many_pass_as_may() {
     let server = RedisServer::start();
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..8 {
+    let worker = || {
         let store = store(&server);
-        tasks.spawn(async move {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
             let count = Count { rate: Some(rate("rate-limit-k", 100.0)), quota: Some(quota("quota-k", 100)) };
             let mut passed = 0;
             for _ in 0..50 {
                 passed += i64::from(store.count(count).await.unwrap().rate.unwrap().admitted);
             }
             passed
-        });
-    }
-    assert_eq!(tasks.join_all().await.iter().sum::<i64>(), 100);
+        })
+    };
+    let passed: i64 = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..8).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    assert_eq!(passed, 100);
     assert_eq!(server.say::<i64>(&["GET", "quota-k"]), 100);
     assert_eq!(server.say::<i64>(&["ZCARD", "rate-limit-k"]), 400);
 }
@@ -195,7 +202,7 @@ async fn calls_fail_fast_while_the_server_is_away_and_work_again_when_it_is_back
     }
     assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
     let error = store.session(Space::Key, &["a"]).await.unwrap_err().to_string();
-    assert!(error.starts_with(&format!("the store at Redis at 127.0.0.1:{}: not connected: ", server.port)), "{error}");
+    assert!(error.starts_with(&format!("the store at redis://127.0.0.1:{}: not connected: ", server.port)), "{error}");
 
     server.restart();
     recovered(&store).await;
@@ -231,17 +238,53 @@ async fn an_idle_connection_that_broke_is_made_anew_before_the_next_call() {
 }
 
 #[tokio::test]
-async fn calls_to_a_server_that_hangs_fail_and_succeed_when_it_wakes() {
+async fn a_connection_ends_with_its_last_user() {
+    let server = RedisServer::start();
+    let store = store(&server);
+    store.ping().await.unwrap();
+    let another = store.clone();
+    drop(store);
+    another.ping().await.unwrap();
+    drop(another);
+    let closed = || server.say::<String>(&["CLIENT", "LIST"]).lines().count() == 1;
+    timeout(Duration::from_secs(5), async {
+        while !closed() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("the connection is closed");
+}
+
+#[tokio::test]
+async fn calls_can_be_spawned() {
+    fn spawnable<F: Future + Send>(_: F) {}
+    let server = RedisServer::start();
+    let store = store(&server);
+    spawnable(store.session(Space::Key, &["a"]));
+    spawnable(store.put_session(Space::Key, "a", b"{}", None));
+    spawnable(store.sessions(Space::Key, "a"));
+    spawnable(store.count(Count { rate: Some(rate("r", 1.0)), quota: Some(quota("q", 1)) }));
+    spawnable(store.quotas(&["a"]));
+    spawnable(store.ping());
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_costs_one_timeout_and_then_nothing() {
     let server = RedisServer::start();
     let config = config::Redis { timeout: Duration::from_millis(300), ..server.config() };
     let store = connect(&config);
     store.ping().await.unwrap();
     let pid = rustix::process::Pid::from_raw(server.id().try_into().unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let begin = Instant::now();
     assert!(store.ping().await.unwrap_err().to_string().ends_with("no answer within 0.3 s"));
+    assert!(begin.elapsed() < Duration::from_millis(600));
+    let begin = Instant::now();
     for _ in 0..20 {
         store.ping().await.unwrap_err();
     }
+    assert!(begin.elapsed() < Duration::from_millis(150), "{:?}", begin.elapsed());
     rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
     recovered(&store).await;
 }
@@ -262,40 +305,22 @@ async fn user_password_and_database_are_said_to_the_server() {
 
 #[tokio::test]
 async fn tls_shows_and_asks_for_certificates() {
-    let authority = rcgen::CertifiedIssuer::self_signed(
-        {
-            let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-            params.distinguished_name.push(rcgen::DnType::CommonName, "authority");
-            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-            params
-        },
-        rcgen::KeyPair::generate().unwrap(),
-    )
-    .unwrap();
-    let leaf = |name: &str| {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (params.signed_by(&key, &authority).unwrap().pem(), key.serialize_pem())
-    };
+    let authority = authority();
     let files = tempfile::TempDir::new().unwrap();
-    let (chain, key) = leaf("127.0.0.1");
-    let file = |name: &str, text: &str| {
+    let file = |name: &str, text: String| {
         let path = files.path().join(name);
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     };
-    let options = [
-        ["--tls-port".to_owned(), free_port().to_string()],
-        ["--tls-cert-file".to_owned(), file("chain", &chain)],
-        ["--tls-key-file".to_owned(), file("key", &key)],
-        ["--tls-ca-cert-file".to_owned(), file("authority", &authority.pem())],
-    ]
-    .concat();
-    let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    let server = RedisServer::start_with(free_port(), &options);
-    let address = config::Server { port: options[1].parse().unwrap(), ..server.address() };
+    let (chain, key) = certificate("127.0.0.1", &authority);
+    let (chain, key, roots) = (file("chain", chain), file("key", key), file("roots", authority.pem()));
+    let port = free_port();
+    let port_text = port.to_string();
+    let options = ["--tls-port", &port_text, "--tls-cert-file", &chain, "--tls-key-file", &key];
+    let server = RedisServer::start_with(free_port(), &[&options[..], &["--tls-ca-cert-file", &roots]].concat());
+    let address = config::Server { port, ..server.address() };
 
-    let (chain, key) = leaf("gateway");
+    let (chain, key) = certificate("gateway", &authority);
     let client = Some(ClientCertificate { chain: chain.into(), key: Secret(key.into()) });
     let authorities = Some(authority.pem().into_bytes());
     let ping = async |authorities, client, verify| {
@@ -306,6 +331,22 @@ async fn tls_shows_and_asks_for_certificates() {
     ping(None, client.clone(), false).await.unwrap();
     ping(None, client, true).await.expect_err("the system trusts no such authority");
     ping(authorities, None, true).await.expect_err("the server asks for a certificate");
+}
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority() -> Authority {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "authority");
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A chain and its key.
+fn certificate(name: &str, authority: &Authority) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    (params.signed_by(&key, authority).unwrap().pem(), key.serialize_pem())
 }
 
 #[tokio::test]
@@ -339,7 +380,9 @@ async fn a_cluster_is_used_on_all_its_nodes() {
     assert_eq!(store.quotas(&["quota-b"]).await.unwrap(), [None]);
 
     nodes.iter_mut().for_each(RedisServer::stop);
+    let begin = Instant::now();
     store.ping().await.unwrap_err();
+    assert!(begin.elapsed() < Duration::from_millis(2100), "{:?}", begin.elapsed());
     let begin = Instant::now();
     while !store.ping().await.unwrap_err().to_string().contains("not connected") {
         assert!(begin.elapsed() < Duration::from_secs(5), "calls fail at once at last");

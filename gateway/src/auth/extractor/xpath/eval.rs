@@ -58,15 +58,19 @@ impl<'t> Search<'t> {
     fn fulfils(&mut self, predicate: &Predicate, node: u32, position: usize) -> Result<bool, OutOfSteps> {
         match predicate {
             Predicate::Position(wanted) => Ok(position == *wanted),
-            Predicate::Exists(path) => self.any(path, node, &mut |_, _| Ok(true)),
+            Predicate::Exists(path) => self.leads_anywhere(path, node),
+            Predicate::Not(path) => self.leads_anywhere(path, node).map(|somewhere| !somewhere),
             Predicate::Equals(path, text) => {
                 self.any(path, node, &mut |search, found| Ok(search.tree.text(found) == text))
             }
             Predicate::Contains(path, text) => self.any(path, node, &mut |search, found| search.contains(found, text)),
-            Predicate::Not(inner) => self.fulfils(inner, node, position).map(|fulfils| !fulfils),
             Predicate::All(parts) => self.one_is(false, parts, node, position).map(|broken| !broken),
             Predicate::Any(parts) => self.one_is(true, parts, node, position),
         }
+    }
+
+    fn leads_anywhere(&mut self, path: &[Step], from: u32) -> Result<bool, OutOfSteps> {
+        self.any(path, from, &mut |_, _| Ok(true))
     }
 
     fn one_is(&mut self, so: bool, parts: &[Predicate], node: u32, position: usize) -> Result<bool, OutOfSteps> {
@@ -78,7 +82,11 @@ impl<'t> Search<'t> {
         Ok(false)
     }
 
+    /// As in the original, comments and instructions contain nothing.
     fn contains(&mut self, node: u32, text: &str) -> Result<bool, OutOfSteps> {
+        if matches!(self.tree.kind(node), Kind::Comment | Kind::Instruction) {
+            return Ok(false);
+        }
         let within = self.tree.text(node);
         self.spend((within.len() / PIECE) as u64)?;
         Ok(within.contains(text))
@@ -94,7 +102,10 @@ impl<'t> Search<'t> {
 fn takes(tree: &Tree, step: &Step, node: u32) -> bool {
     let kind = tree.kind(node);
     match &step.test {
-        Test::Name(name) => matches!(kind, Kind::Element | Kind::Attribute) && tree.name(node) == name,
+        // Instructions have no part in it, but the original takes them by their target.
+        Test::Name(name) => {
+            matches!(kind, Kind::Element | Kind::Attribute | Kind::Instruction) && tree.name(node) == name
+        }
         Test::AnyName if step.axis == Axis::Attribute => kind == Kind::Attribute,
         Test::AnyName => matches!(kind, Kind::Root | Kind::Element),
         Test::AnyNode => true,

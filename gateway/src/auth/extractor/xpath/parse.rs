@@ -10,13 +10,13 @@ const PARTS: usize = 128;
 /// Why an expression cannot be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{expression:?} is no XPath expression that id extractors know: {reason} at byte {at}")]
-pub struct SyntaxError {
+pub(in super::super) struct SyntaxError {
     /// The expression.
-    pub expression: String,
+    expression: String,
     /// What is wrong with it.
-    pub reason: &'static str,
+    reason: &'static str,
     /// Where, from 0.
-    pub at: usize,
+    at: usize,
 }
 
 /// The steps of a path from the top of a document.
@@ -168,7 +168,7 @@ impl<'a> Parser<'a> {
             return self.parenthesised();
         }
         if self.call("not") {
-            return Ok(Predicate::Not(Box::new(self.parenthesised()?)));
+            return self.not();
         }
         if self.call("contains") {
             return self.contains();
@@ -184,6 +184,12 @@ impl<'a> Parser<'a> {
         let inner = self.either()?;
         self.expect(")", "a closing parenthesis is expected")?;
         Ok(inner)
+    }
+
+    fn not(&mut self) -> Parsed<Predicate> {
+        let path = self.path()?;
+        self.expect(")", "a closing parenthesis after a path is expected")?;
+        Ok(Predicate::Not(path))
     }
 
     fn contains(&mut self) -> Parsed<Predicate> {

@@ -20,8 +20,8 @@ enum Moves {
     Through(Range<u32>),
     /// To every node, the last first.
     Back(Range<u32>),
-    /// To one attribute after the other.
-    Attributes(u32),
+    /// To every node while it is an attribute.
+    Attributes(Range<u32>),
     /// From sibling to the sibling before it.
     Before(Option<u32>),
     /// From parent to parent.
@@ -37,7 +37,7 @@ impl<'t> Way<'t> {
             Axis::Child => Moves::Across(inside),
             Axis::Descendant => Moves::Through(inside),
             Axis::DescendantOrSelf => Moves::Through(from..inside.end),
-            Axis::Attribute => Moves::Attributes(inside.start),
+            Axis::Attribute => Moves::Attributes(inside),
             Axis::Following => Moves::Through(inside.end..tree.len()),
             Axis::FollowingSibling => Moves::Across(inside.end..siblings_end(tree, from)),
             Axis::Preceding => Moves::Back(Tree::ROOT..from),
@@ -75,11 +75,7 @@ impl Iterator for Way<'_> {
                 range.start = tree.inside(node).end;
                 Some(node)
             }
-            Moves::Attributes(next) => {
-                let node = Some(*next).filter(|node| *node < tree.len() && tree.kind(*node) == Kind::Attribute);
-                *next += 1;
-                node
-            }
+            Moves::Attributes(range) => range.next().filter(|node| tree.kind(*node) == Kind::Attribute),
             Moves::Before(next) => {
                 let node = next.take()?;
                 *next = tree.before(node);

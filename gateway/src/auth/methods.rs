@@ -1,0 +1,99 @@
+//! The methods of auth of an API: all must let the caller in, and one of them says who it is.
+
+use std::sync::Arc;
+
+use super::{BasicAuth, CustomAuth, JwtAuth, SignatureAuth, TokenAuth};
+use crate::error::Stop;
+use crate::exchange::Exchange;
+use crate::hook::Hook;
+use crate::session::Session;
+use crate::sockets::Sockets;
+
+/// All that must let a caller in, in their order.
+pub struct Auth {
+    methods: Vec<Method>,
+    /// `base_identity_provided_by`: the method whose session counts; the last one's if empty.
+    identity: String,
+}
+
+/// One way to know a caller.
+pub enum Method {
+    /// A user name and a password.
+    Basic(BasicAuth),
+    /// A signature.
+    Signature(SignatureAuth),
+    /// A JWT.
+    Jwt(JwtAuth),
+    /// A plugin.
+    Custom(CustomAuth),
+    /// A stored key.
+    Token(TokenAuth),
+}
+
+/// What a method found out.
+pub(super) struct Identity {
+    /// Who is calling.
+    pub(super) session: Arc<Session>,
+    /// Whether it counts even where another method is to say who is calling.
+    pub(super) prevails: bool,
+}
+
+impl Auth {
+    /// These methods, one of which may be named to say who is calling.
+    pub fn new(methods: Vec<Method>, identity: &str) -> Self {
+        Self { methods, identity: identity.to_owned() }
+    }
+
+    /// The hook among them.
+    pub fn hook(&self) -> Option<&Hook> {
+        self.custom().map(|custom| &custom.hook)
+    }
+
+    /// Why its id extractor fails for every request, if it does.
+    pub fn flaw(&self) -> Option<String> {
+        let extraction = self.custom()?.extraction.as_ref()?;
+        Some(extraction.extractor.flaw()?.to_string())
+    }
+
+    fn custom(&self) -> Option<&CustomAuth> {
+        self.methods.iter().find_map(|method| match method {
+            Method::Custom(custom) => Some(custom),
+            _ => None,
+        })
+    }
+
+    /// Lets the caller in by every method.
+    pub async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<(), Stop> {
+        for method in &self.methods {
+            let Identity { session, prevails } = method.run(exchange, sockets).await?;
+            if prevails || self.identity.is_empty() || self.identity == method.name() {
+                exchange.session = Some(session);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Method {
+    /// As `base_identity_provided_by` names it.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Basic(_) => "basic_auth_user",
+            Self::Signature(_) => "hmac_key",
+            Self::Jwt(_) => "jwt_claim",
+            Self::Custom(_) => "custom_auth",
+            Self::Token(_) => "auth_token",
+        }
+    }
+
+    async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Identity, Stop> {
+        let (session, prevails) = match self {
+            Self::Basic(basic) => (basic.run(exchange, sockets).await?, false),
+            Self::Signature(signature) => (signature.run(exchange, sockets).await?, false),
+            Self::Jwt(jwt) => (jwt.run(exchange, sockets).await?, jwt.is_one_to_one()),
+            Self::Custom(custom) => return custom.run(exchange, sockets).await,
+            Self::Token(token) => (token.run(exchange, sockets).await?, false),
+        };
+        Ok(Identity { session, prevails })
+    }
+}

@@ -1,0 +1,51 @@
+//! Fetches a document that the gateway itself needs.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, HOST, HeaderValue};
+use http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Limited};
+use thiserror::Error;
+
+use super::client::{Client, ClientError};
+use super::pool::Origin;
+use crate::exchange::Body;
+
+/// Why there is no document.
+#[derive(Debug, Error)]
+pub enum FetchError {
+    /// The address has no host, or one that HTTP cannot carry.
+    #[error("{0} is no address of a document; write https://HOST/PATH")]
+    Address(Uri),
+    /// There was no answer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// There was an answer of another kind.
+    #[error("the server answered {0}; write the address that answers 200")]
+    Status(StatusCode),
+    /// The answer broke off, came too slowly or is too long.
+    #[error("the document could not be read: {0}")]
+    Body(String),
+}
+
+impl Client {
+    /// The body of what a GET of this address answers, of at most `longest` bytes. Redirects are
+    /// not followed.
+    pub async fn fetch(&self, url: &Uri, longest: usize) -> Result<Bytes, FetchError> {
+        let address = || FetchError::Address(url.clone());
+        let (scheme, authority) = (url.scheme().ok_or_else(address)?, url.authority().ok_or_else(address)?);
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| address())?;
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = url.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
+        request.headers_mut().insert(HOST, host);
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let (response, lease) = self.send(&Origin::new(scheme.clone(), authority.clone()), request).await?;
+        if response.status() != StatusCode::OK {
+            return Err(FetchError::Status(response.status()));
+        }
+        let body = Limited::new(response.into_body(), longest).collect();
+        let read = tokio::time::timeout(self.timeout, body).await.map_err(|late| FetchError::Body(late.to_string()))?;
+        let bytes = read.map_err(|error| FetchError::Body(error.to_string()))?.to_bytes();
+        lease.give_back();
+        Ok(bytes)
+    }
+}
