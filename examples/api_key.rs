@@ -3,7 +3,6 @@
 //! ```sh
 //! cargo run --example api_key -- 127.0.0.1:5555        # or unix:/tmp/plugin.sock
 //! curl -H 'X-Api-Key: s3cret' http://localhost:8080/orders/
-//! curl -H 'Authorization: Bearer s3cret' http://localhost:8080/orders/
 //! ```
 //!
 //! In the API definition:
@@ -11,14 +10,24 @@
 //! ```json
 //! "use_keyless": false,
 //! "custom_plugin_auth_enabled": true,
-//! "custom_middleware": {"driver": "grpc", "auth_check": {"name": "ApiKey"}},
+//! "custom_middleware": {
+//!   "driver": "grpc",
+//!   "auth_check": {"name": "ApiKey"},
+//!   "id_extractor": {
+//!     "extract_from": "header", "extract_with": "value",
+//!     "extractor_config": {"header_name": "X-Api-Key"}
+//!   }
+//! },
 //! "config_data": {"keys": {"s3cret": "jane"}}
 //! ```
+//!
+//! Thanks to the id extractor the gateway calls this hook once a minute for each key, and not for
+//! each request. Requests without the header get 400 and do not come here.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use outrigger_plugin::{AuthRequest, HookResult, Plugin, Request, ServerError, Session, serve};
+use outrigger_plugin::{AuthRequest, HookResult, Plugin, ServerError, Session, serve};
 
 #[derive(serde::Deserialize)]
 struct Config {
@@ -31,18 +40,12 @@ struct ApiKey;
 impl Plugin for ApiKey {
     async fn auth(&self, request: &mut AuthRequest) -> HookResult {
         let config: Config = request.config()?;
-        let Some((key, owner)) = key(request).and_then(|key| config.keys.get_key_value(key)) else {
+        let Some((key, owner)) = request.header("X-Api-Key").and_then(|key| config.keys.get_key_value(key)) else {
             return request.reject(401, "a valid API key is needed");
         };
         let session = Session::new(key).alias(owner).rate(100, Duration::from_secs(60));
-        request.allow(session.lifetime(Duration::from_secs(3600)))
+        request.allow(session.cache_for(Duration::from_secs(60)).lifetime(Duration::from_secs(3600)))
     }
-}
-
-fn key(request: &Request) -> Option<&str> {
-    let given = request.header("X-Api-Key");
-    let given = given.or_else(|| request.header("Authorization"))?;
-    Some(given.strip_prefix("Bearer ").unwrap_or(given))
 }
 
 #[tokio::main]

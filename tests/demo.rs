@@ -70,6 +70,19 @@ async fn each_hook_call_leaves_a_line_with_hook_server_time_and_change() {
 }
 
 #[tokio::test]
+async fn the_second_call_of_a_caller_makes_no_auth_call_and_says_so() {
+    let demo = demo().await;
+    let calls: Vec<_> = demo.lines().into_iter().filter(|line| line.contains("curl -i")).collect();
+    for _ in 0..2 {
+        assert_eq!(paste(&calls[0]).await.status(), 200);
+    }
+
+    demo.says("DemoAuth        not called: the session cache answers (hit)").await;
+    let asked = demo.lines().iter().filter(|line| line.contains(" DemoAuth ") && line.contains(" ms, ")).count();
+    assert_eq!(asked, 1);
+}
+
+#[tokio::test]
 async fn the_plugin_server_is_another_process_and_ends_with_the_demo() {
     let mut demo = demo().await;
     let line = demo.says("its plugin server is another process").await;

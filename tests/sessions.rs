@@ -8,7 +8,7 @@ use outrigger_plugin::{AuthRequest, HookResult, Plugin, Session};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::harness::{Api, Connection, Gateway, PluginServer, Setup, Upstream, api, request, serve, within};
+use crate::harness::{Api, Connection, Gateway, PluginServer, Setup, Upstream, api, request, serve, until, within};
 
 /// Lets in whoever has a key, refuses the key `bad`, and counts how often it is asked.
 struct Doorkeeper {
@@ -82,6 +82,80 @@ async fn refusals_and_sessions_without_a_deadline_are_for_one_request() {
     let none = gateway.get("/x").await;
     assert_eq!((none.status(), none.error()), (400, "Authorization field missing".to_owned()));
     assert_eq!(asked.load(Ordering::SeqCst), 4, "without a credential nobody is asked");
+}
+
+fn caching(api: Api, settings: Value) -> Api {
+    with_extractor(api).with(json!({"custom_middleware": {"id_extractor": {"session_cache": settings}}}))
+}
+
+#[tokio::test]
+async fn refusals_are_remembered_where_the_api_says_so() {
+    let upstream = Upstream::start().await;
+    let (plugin, asked) = doorkeeper(fresh_for_a_minute).await;
+    let remembering = caching(api(&upstream).auth(plugin), json!({"remember_refusals_seconds": 3600}));
+    let gateway = Gateway::start(remembering).await;
+
+    for _ in 0..3 {
+        let refused = gateway.send(request("GET", "/x").header("X-Key", "bad"), "").await;
+        assert_eq!((refused.status(), refused.error()), (401, "a key is needed".to_owned()));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(status(&gateway, "k").await, 200, "of one caller only");
+}
+
+#[tokio::test]
+async fn a_session_is_made_anew_ahead_of_its_deadline_beside_the_request() {
+    let upstream = Upstream::start().await;
+    let (plugin, asked) = doorkeeper(fresh_for_a_minute).await;
+    let gateway = Gateway::start(caching(api(&upstream).auth(plugin), json!({"refresh_ahead_seconds": 60}))).await;
+
+    assert_eq!(status(&gateway, "k").await, 200);
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(status(&gateway, "k").await, 200);
+    gateway.process.says("\"session_cache\":\"hit\"").await;
+    until("the second call", async || asked.load(Ordering::SeqCst) == 2).await;
+}
+
+/// Lets each caller in once.
+struct Fickle(AtomicUsize);
+
+impl Plugin for Fickle {
+    async fn auth(&self, request: &mut AuthRequest) -> HookResult {
+        match self.0.fetch_add(1, Ordering::SeqCst) {
+            0 => request.allow(fresh_for_a_minute("", Session::new("k"))),
+            _ => request.reject(403, "not again"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_changes_its_mind_ahead_of_the_deadline_ends_the_session() {
+    let upstream = Upstream::start().await;
+    let plugin = serve(Fickle(AtomicUsize::new(0))).await;
+    let gateway = Gateway::start(caching(api(&upstream).auth(plugin), json!({"refresh_ahead_seconds": 60}))).await;
+
+    assert_eq!([status(&gateway, "k").await, status(&gateway, "k").await], [200, 200]);
+    until("the refusal", async || status(&gateway, "k").await == 403).await;
+    assert_eq!(status(&gateway, "k").await, 403);
+}
+
+#[tokio::test]
+async fn while_the_plugin_server_is_away_the_last_session_counts_where_the_api_says_so() {
+    let upstream = Upstream::start().await;
+    let brief = |_: &str, session: Session| session.cache_for(Duration::from_secs(1));
+    let (plugin, _) = doorkeeper(brief).await;
+    let stale = caching(api(&upstream).named("stale").auth(plugin.clone()), json!({"serve_stale_seconds": 3600}));
+    let strict = with_extractor(api(&upstream).named("strict").auth(plugin.clone()));
+    let scoped = json!({"custom_middleware": {"id_extractor": {"api_scoped": true}}});
+    let gateway = Gateway::start(Setup::from(stale.with(scoped.clone())).api(strict.with(scoped))).await;
+    let status = async |path, key| gateway.send(request("GET", path).header("X-Key", key), "").await.status();
+
+    assert_eq!((status("/stale/", "k").await, status("/strict/", "k").await), (200, 200));
+    plugin.kill();
+    until("the deadline", async || status("/strict/", "k").await == 403).await;
+    assert_eq!(status("/stale/", "k").await, 200);
+    gateway.process.says("\"session_cache\":\"stale\"").await;
+    assert_eq!(status("/stale/", "other").await, 403, "who was never let in is not");
 }
 
 #[tokio::test]

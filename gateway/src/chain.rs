@@ -71,7 +71,7 @@ impl Chain {
     }
 
     /// Takes `exchange` through the chain, unless a step answers in the upstream's place.
-    pub async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Reply, Stop> {
+    pub async fn run(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<Reply, Stop> {
         for step in &self.request {
             step.run(exchange, sockets).await?;
         }
@@ -93,7 +93,7 @@ impl Chain {
 }
 
 impl Step {
-    async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<(), Stop> {
+    async fn run(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<(), Stop> {
         match self {
             Self::Hook(hook) => hook.run(exchange, sockets).await.map(drop),
             Self::Auth(auth) => auth.run(exchange, sockets).await,

@@ -187,6 +187,20 @@ pub struct IdExtractor {
     pub extractor_config: ExtractorConfig,
     /// Whether ids are this API's own: without it, APIs of one organisation share sessions.
     pub api_scoped: bool,
+    /// What else is remembered of callers.
+    pub session_cache: SessionCache,
+}
+
+/// What is remembered of callers beyond sessions whose deadline lies ahead; nothing unless positive.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SessionCache {
+    /// Seconds for which the plugin's refusals are remembered.
+    pub remember_refusals_seconds: u32,
+    /// Seconds ahead of its deadline that a session in use is made anew.
+    pub refresh_ahead_seconds: u32,
+    /// Seconds after its deadline that a session counts while the plugin server is away.
+    pub serve_stale_seconds: u32,
 }
 
 /// The particulars of an id extractor.

@@ -39,6 +39,14 @@ pub trait Dispatcher: Send + Sync {
     fn reload(&self);
 }
 
+impl DispatchError {
+    /// Whether the server was away, rather than of another opinion.
+    pub fn is_unreachable(&self) -> bool {
+        use tonic::Code::{DeadlineExceeded, Unavailable};
+        matches!(self, Self::Connect { .. } | Self::Status { code: Unavailable | DeadlineExceeded, .. })
+    }
+}
+
 /// Why a call had no answer.
 #[derive(Debug, Error)]
 pub enum DispatchError {

@@ -30,7 +30,7 @@ pub enum Stop {
 }
 
 /// A plugin's refusal.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Refusal {
     /// From 400 to 999.
     pub status: StatusCode,
@@ -155,6 +155,13 @@ impl Failure {
     /// Whether an operator should hear of it, rather than only the client.
     pub fn is_fault(&self) -> bool {
         matches!(self, Self::Hook { .. } | Self::NoDriver { .. } | Self::Uncounted(_) | Self::Upstream(_))
+    }
+}
+
+impl Stop {
+    /// Whether a plugin server was to be called and could not be reached, or went away.
+    pub fn is_unreachable_plugin(&self) -> bool {
+        matches!(self, Self::Failure(Failure::Hook { cause: HookFailure::Dispatch(error), .. }) if error.is_unreachable())
     }
 }
 

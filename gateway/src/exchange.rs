@@ -15,7 +15,7 @@ use http::HeaderValue;
 pub use body::{Body, ReadError};
 pub use gunzip::Gunzip;
 pub use head::{Head, HeadError, Unsendable, canonical};
-pub use notes::{HookNote, Notes, Outcome};
+pub use notes::{HookNote, Notes, Outcome, Recall};
 pub use streaming::Streaming;
 pub(crate) use target::unescape;
 pub use target::{Target, TargetError};
@@ -34,6 +34,15 @@ pub struct Exchange {
     pub client: HeaderValue,
     /// What the access log will tell.
     pub notes: Notes,
+}
+
+impl Exchange {
+    /// A copy for a call beside the request, which goes on; reads the body.
+    pub async fn apart(&mut self) -> Result<Self, ReadError> {
+        let body = Body::whole(self.body.read(None).await?.clone());
+        let (head, client) = (self.head.clone(), self.client.clone());
+        Ok(Self { head, body, session: None, client, notes: Notes::start() })
+    }
 }
 
 /// What the client gets.

@@ -18,7 +18,7 @@ pub use object::ObjectError;
 
 use crate::dispatch::Call;
 use crate::error::{Failure, HookFailure, Stop};
-use crate::exchange::{Body, Exchange, HookNote, Outcome, Reply};
+use crate::exchange::{Body, Exchange, HookNote, Outcome, Recall, Reply};
 use crate::session::Session;
 use crate::sockets::Sockets;
 use overrides::Verdict;
@@ -149,6 +149,11 @@ impl Hook {
             Some(Stop::Failure(_)) => Outcome::Failed,
         };
         exchange.notes.hooks.push(HookNote { name: Arc::clone(&self.name), took: started.elapsed(), outcome });
+    }
+
+    /// One line for a call that the session cache spared.
+    pub fn trace_spared(&self, recall: Recall) {
+        tracing::debug!(target: "outrigger::hook", hook = &*self.name, r#type = %self.kind, spared = recall.as_str(), "hook call spared");
     }
 
     /// One line per call for whoever watches; nothing is formatted otherwise.

@@ -49,6 +49,11 @@ impl Keys {
         }
     }
 
+    /// Whether sessions may be remembered in this process.
+    pub fn remember(&self) -> bool {
+        self.remembered.is_some()
+    }
+
     /// How key ids are made and hidden.
     pub fn hashing(&self) -> &Hashing {
         &self.hashing

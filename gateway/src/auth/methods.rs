@@ -25,7 +25,7 @@ pub enum Method {
     /// A JWT.
     Jwt(JwtAuth),
     /// A plugin.
-    Custom(CustomAuth),
+    Custom(Arc<CustomAuth>),
     /// A stored key.
     Token(TokenAuth),
 }
@@ -57,13 +57,13 @@ impl Auth {
 
     fn custom(&self) -> Option<&CustomAuth> {
         self.methods.iter().find_map(|method| match method {
-            Method::Custom(custom) => Some(custom),
+            Method::Custom(custom) => Some(&**custom),
             _ => None,
         })
     }
 
     /// Lets the caller in by every method.
-    pub async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<(), Stop> {
+    pub async fn run(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<(), Stop> {
         for method in &self.methods {
             let Identity { session, prevails } = method.run(exchange, sockets).await?;
             if prevails || self.identity.is_empty() || self.identity == method.name() {
@@ -86,7 +86,7 @@ impl Method {
         }
     }
 
-    async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Identity, Stop> {
+    async fn run(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<Identity, Stop> {
         let (session, prevails) = match self {
             Self::Basic(basic) => (basic.run(exchange, sockets).await?, false),
             Self::Signature(signature) => (signature.run(exchange, sockets).await?, false),

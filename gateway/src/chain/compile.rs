@@ -10,9 +10,8 @@ use thiserror::Error;
 use super::{Chain, Limits, Step};
 use crate::auth::extractor::IdExtractor;
 use crate::auth::keys::Keys;
-use crate::auth::{
-    Auth, BasicAuth, CustomAuth, Extraction, JwtAuth, Method, Sessions, SignatureAuth, Strip, TokenAuth,
-};
+use crate::auth::session_cache::SessionCache;
+use crate::auth::{Auth, BasicAuth, CustomAuth, Extraction, JwtAuth, Method, SignatureAuth, Strip, TokenAuth};
 use crate::config::{Config, Coprocess, DEFAULT_SERVER, DefaultServer};
 use crate::definition::{self, Definition, Refusal};
 use crate::hook::{Hook, HookType};
@@ -99,9 +98,11 @@ fn auth(definition: &Definition, hooks: &Hooks<'_>, config: &Config, shared: &Sh
     if definition.custom_auth() {
         let extractor = IdExtractor::compile(definition)?;
         let hook = hooks.hook(HookType::CustomKeyCheck, "auth_check", &definition.custom_middleware.auth_check)?;
-        let extraction = extractor.map(|extractor| Extraction { extractor, sessions: Sessions::new() });
+        let settings = &definition.custom_middleware.id_extractor.session_cache;
+        let extraction = extractor.map(|extractor| Extraction { extractor, cache: SessionCache::new(settings) });
         let org_id = definition.org_id.as_str().into();
-        methods.push(Method::Custom(CustomAuth { hook, org_id, keys: keys(), lifetimes, extraction }));
+        let custom = CustomAuth { hook, org_id, keys: keys(), lifetimes, extraction };
+        methods.push(Method::Custom(Arc::new(custom)));
     }
     if definition.use_standard_auth || methods.is_empty() {
         methods.push(Method::Token(TokenAuth::compile(definition, keys())?));

@@ -89,16 +89,16 @@ fn welcome(address: SocketAddr, plugin: &str, folder: &Path) {
         "Outrigger listens on http://{address}; its plugin server is another process, on {plugin}.
 The files of this demo, until it ends: {folder}
 
-Allowed, as the auth hook knows the key:
+Allowed, as the auth hook knows the key; the same call again makes no auth call for a minute:
   curl -i {url}/hello -H 'Authorization: open-sesame'
 Refused by the auth hook:
-  curl -i {url}/hello
+  curl -i {url}/hello -H 'Authorization: open-barley'
 Answered by a Pre hook, the upstream hears nothing:
   curl -i {url}/teapot
 Changed on its way back by a Response hook:
   curl -i {url}/json -H 'Authorization: open-sesame'
 
-Each hook call leaves a line here. Ctrl-C ends everything.
+Each hook call leaves a line here, and so does one that the session cache spared. Ctrl-C ends everything.
 "
     );
 }

@@ -18,7 +18,7 @@ use crate::telemetry::Access;
 /// Answers one request.
 pub(super) async fn answer(
     gateway: &Gateway,
-    sockets: &Sockets,
+    sockets: &Arc<Sockets>,
     request: Request<Incoming>,
     client: &HeaderValue,
 ) -> Reply {
@@ -57,7 +57,7 @@ async fn admit(gateway: &Gateway, head: Result<Head, HeadError>, mut body: Body)
     Ok((head, body))
 }
 
-async fn route(gateway: &Gateway, sockets: &Sockets, exchange: Box<Exchange>) -> Reply {
+async fn route(gateway: &Gateway, sockets: &Arc<Sockets>, exchange: Box<Exchange>) -> Reply {
     let path = exchange.head.target.decoded_path();
     if let Some(clean) = unclean(&path).filter(|_| !gateway.config.http.skip_url_cleaning) {
         return moved(&exchange.head.target.with_decoded_path(&clean));
@@ -73,7 +73,7 @@ async fn route(gateway: &Gateway, sockets: &Sockets, exchange: Box<Exchange>) ->
     serve(gateway, sockets, &api, exchange).await
 }
 
-async fn serve(gateway: &Gateway, sockets: &Sockets, api: &Api, exchange: Box<Exchange>) -> Reply {
+async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, exchange: Box<Exchange>) -> Reply {
     let mut access = Access::new(&api.id, exchange);
     let reply = match api.chain.run(&mut access.exchange, sockets).await {
         Ok(reply) => reply,

@@ -8,7 +8,7 @@ use http::StatusCode;
 use tracing::Level;
 
 use crate::error::Failure;
-use crate::exchange::{Exchange, HookNote, Outcome};
+use crate::exchange::{Exchange, HookNote, Outcome, Recall};
 
 /// What a client that left is remembered by.
 const CLIENT_CLOSED: u16 = 499;
@@ -56,6 +56,7 @@ impl Drop for Access {
             ms = milliseconds(notes.started.elapsed()),
             upstream_ms = notes.upstream.map(milliseconds),
             hooks = hooks(&notes.hooks),
+            session_cache = notes.recall.map(Recall::as_str),
             reason = self.reason,
             "request"
         );

@@ -17,6 +17,7 @@ struct Call {
     r#type: String,
     server: String,
     changed: String,
+    spared: String,
     ms: f64,
 }
 
@@ -32,6 +33,7 @@ impl Visit for Call {
             "hook" => value.clone_into(&mut self.hook),
             "server" => value.clone_into(&mut self.server),
             "changed" => value.clone_into(&mut self.changed),
+            "spared" => value.clone_into(&mut self.spared),
             _ => {}
         }
     }
@@ -48,7 +50,11 @@ impl<S: Subscriber> Layer<S> for Watch {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut call = Call::default();
         event.record(&mut call);
-        let Call { hook, r#type, server, changed, ms } = call;
-        println!("{type:<14} {hook:<15} on {server}: {ms:6.2} ms, {changed}");
+        let Call { hook, r#type, server, changed, spared, ms } = call;
+        if spared.is_empty() {
+            println!("{type:<14} {hook:<15} on {server}: {ms:6.2} ms, {changed}");
+        } else {
+            println!("{type:<14} {hook:<15} not called: the session cache answers ({spared})");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The demo's plugin server: one small act per hook.
 
 use std::io::Read;
+use std::time::Duration;
 
 use outrigger_plugin::{AuthRequest, HookResult, Plugin, Request, Response, Server, Session, SessionRequest};
 use serde::Deserialize;
@@ -10,6 +11,9 @@ use crate::cli::CliError;
 use crate::cli::serve::runtime;
 
 struct Demo;
+
+/// For how long the gateway need not ask again who is calling.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// The API definition's `config_data`.
 #[derive(Deserialize)]
@@ -31,7 +35,7 @@ impl Plugin for Demo {
         if request.header("Authorization") != Some(&key) {
             return request.reject(401, "the key is open-sesame");
         }
-        request.allow(Session::new(key).alias("Ali Baba"))
+        request.allow(Session::new(key).alias("Ali Baba").cache_for(FRESH))
     }
 
     async fn post_key_auth(&self, request: &mut SessionRequest) -> HookResult {
