@@ -185,6 +185,7 @@ mod tests {
     use http::{HeaderMap, StatusCode};
 
     use super::*;
+    use crate::config;
     use crate::session::policy::Policies;
     use crate::session::{Key, State};
 
@@ -196,7 +197,8 @@ mod tests {
             refresh_ahead_seconds: ahead,
             serve_stale_seconds: stale,
         };
-        (SessionCache::new(&settings), Keys::new(&Default::default(), Policies::default()))
+        let keys = config::Keys { remember: true, ..config::Keys::default() };
+        (SessionCache::new(&settings), Keys::new(&keys, Policies::default()))
     }
 
     fn session(deadline: i64) -> Arc<Session> {
