@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub, missing_docs)]
 
 mod access_log;
+mod auth;
 mod command_line;
 mod configuration;
 mod definitions;

@@ -1,6 +1,5 @@
 //! Signed requests: the caller shows that it knows a key's secret without sending it.
 
-mod date;
 mod field;
 mod message;
 
@@ -67,11 +66,17 @@ impl SignatureAuth {
     fn check_date(&self, head: &Head, field: &Field<'_>) -> Result<(), SignatureError> {
         let Some(skew) = self.skew else { return Ok(()) };
         let date = message::signed_date(head, field).ok_or(SignatureError::Refused("it signs no date"))?;
-        let date = date::parse(date).ok_or(SignatureError::Refused("its date cannot be read"))?;
+        let date = read_date(date).ok_or(SignatureError::Refused("its date cannot be read"))?;
         let now = SystemTime::now();
         let apart = now.duration_since(date).unwrap_or_else(|later| later.duration());
         if apart > skew { Err(SignatureError::Refused("its date is too far from now")) } else { Ok(()) }
     }
+}
+
+/// Reads a date as HTTP writes it; some clients call its zone UTC.
+fn read_date(text: &str) -> Option<SystemTime> {
+    let of_http = text.strip_suffix("UTC").map(|rest| format!("{rest}GMT"));
+    httpdate::parse_http_date(of_http.as_deref().unwrap_or(text)).ok()
 }
 
 fn allowed(names: &[String]) -> Result<Vec<Algorithm>, Refusal> {
@@ -110,6 +115,14 @@ fn verify(head: &Head, field: &Field<'_>, state: &State) -> Result<(), Signature
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_read_in_the_zones_that_clients_write() {
+        let read = |text| read_date(text)?.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs());
+        assert_eq!(read("Sat, 07 Jun 2014 20:51:35 GMT"), Some(1_402_174_295));
+        assert_eq!(read("Sat, 07 Jun 2014 20:51:35 UTC"), Some(1_402_174_295));
+        assert_eq!([read(""), read("1402174295"), read("Sat, 32 Jun 2014 20:51:35 GMT")], [None; 3]);
+    }
 
     const SIGNED: &str = "(request-target): get /a?b=1\ndate: Tue, 07 Jun 2014 20:51:35 GMT\nx-a: 1, 2";
 
