@@ -10,6 +10,7 @@ use outrigger_plugin::{
     AuthRequest, HookResult, Plugin, Refusal, Request, Response as Reply, Server, Session, SessionRequest,
 };
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::harness::{Connection, Gateway, Upstream, api, host, request, serve};
 
@@ -190,16 +191,22 @@ async fn an_error_in_a_hook_is_500_and_stays_in_the_plugins_log() {
 
 #[tokio::test]
 async fn a_panic_in_a_hook_fails_its_request_and_no_other() {
-    struct Fragile;
+    /// The call that panics lets the other one go on, which is under way by then.
+    struct Fragile(Notify);
     impl Plugin for Fragile {
         async fn pre(&self, request: &mut Request) -> HookResult {
-            assert!(request.path() != "/panic", "as the test wants it");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            if request.path() == "/panic" {
+                self.0.notify_one();
+                panic!("as the test wants it");
+            }
+            if request.path() == "/before" {
+                self.0.notified().await;
+            }
             Ok(())
         }
     }
     let upstream = Upstream::start().await;
-    let gateway = Gateway::start(api(&upstream).pre(serve(Fragile).await)).await;
+    let gateway = Gateway::start(api(&upstream).pre(serve(Fragile(Notify::new())).await)).await;
 
     let (before, panicked) = tokio::join!(gateway.get("/before"), gateway.get("/panic"));
 

@@ -6,13 +6,14 @@
 //! 2. [`exchange`]: the request becomes an exchange, its body still on the wire.
 //! 3. [`chain`]: the API's steps take it in turn. A step that is a [`hook`] makes a coprocess object
 //!    of the exchange, lets [`dispatch`] call the plugin server, and applies what comes back;
-//!    [`auth`] and [`session`] say who calls and what they may.
+//!    [`auth`] and [`session`] say who calls and what they may, out of what [`store`] keeps.
 //! 4. [`upstream`]: what is left goes to the API's target, and its reply comes back through the
 //!    response hooks.
 //! 5. [`error`]: whatever ended the chain early becomes the client's answer, in one place.
 //!
 //! Before the first request, [`config`] reads `tyk.conf`, and [`source`] and [`definition`] the API
-//! definitions. [`telemetry`] writes logs. [`cli`] is what the operator types.
+//! definitions. Nodes that share a store tell each other of changes in [`cluster`]. [`telemetry`]
+//! writes logs. [`cli`] is what the operator types.
 
 pub mod api;
 pub mod auth;
@@ -29,9 +30,9 @@ pub mod exchange;
 pub mod hook;
 mod json;
 pub mod listener;
+pub mod one_piece;
 pub mod pattern;
 pub mod session;
-pub mod socket;
 pub mod sockets;
 pub mod source;
 pub mod store;

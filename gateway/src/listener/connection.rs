@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 
 use super::{Gateway, front_door};
 use crate::exchange::Body;
-use crate::socket::OnePiece;
+use crate::one_piece::OnePiece;
 use crate::sockets::Sockets;
 
 /// Serves a connection to its end.

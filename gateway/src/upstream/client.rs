@@ -21,7 +21,7 @@ use super::UpstreamError;
 use super::pool::{Lease, Origin, Pool};
 use crate::config;
 use crate::exchange::Body;
-use crate::socket::OnePiece;
+use crate::one_piece::OnePiece;
 
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(90);
