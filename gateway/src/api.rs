@@ -3,17 +3,29 @@
 mod load;
 mod registry;
 
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use serde_json::Value;
 
 pub use load::load;
 pub use registry::{Registry, Route};
 
 use crate::chain::Chain;
+use crate::session::lifetime::Lifetimes;
 
 /// An API definition made runnable.
 pub struct Api {
     /// Its `api_id`.
     pub id: Arc<str>,
+    /// Its `org_id`.
+    pub org_id: String,
+    /// How long it lets sessions be stored.
+    pub lifetimes: Lifetimes,
+    /// Where its definition was read.
+    pub file: PathBuf,
+    /// The definition as it was written there: references to secrets stay references.
+    pub document: Value,
     /// What happens to its requests.
     pub chain: Chain,
 }

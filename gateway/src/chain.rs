@@ -8,9 +8,10 @@ use std::sync::Arc;
 use http::header::TRAILER;
 use http::{HeaderName, HeaderValue};
 
-pub use compile::{CompileError, Shared, compile};
+pub use compile::{CompileError, Shared, compile, lifetimes};
 pub use limits::Limits;
 
+use crate::auth::session_cache::Counts;
 use crate::auth::{Auth, Strip};
 use crate::error::{Failure, Stop};
 use crate::exchange::{Exchange, Reply};
@@ -52,6 +53,11 @@ impl Chain {
             Some(format!("hook {:?} ({}) cannot be called: {reason}", hook.name, hook.kind))
         });
         uncallable.chain(flaw)
+    }
+
+    /// How often the session cache was of use, if the API has one.
+    pub fn session_cache(&self) -> Option<&Counts> {
+        self.auth()?.session_cache()
     }
 
     fn auth(&self) -> Option<&Auth> {

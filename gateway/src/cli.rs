@@ -10,10 +10,9 @@ use clap::{Parser, Subcommand};
 use thiserror::Error;
 
 use crate::config::ConfigError;
+use crate::control::LoadError;
 use crate::error::TemplateError;
 use crate::listener::{BindError, StartError};
-use crate::session::policy::file::FileError;
-use crate::source::SourceError;
 use crate::store::StoreError;
 
 /// Bad usage or configuration, as in `sysexits.h`.
@@ -48,11 +47,9 @@ enum CliError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Source(#[from] SourceError),
-    #[error(transparent)]
     Template(#[from] TemplateError),
-    #[error("policies: {0}")]
-    Policies(#[from] FileError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
     #[error("storage: {0}")]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -68,7 +65,7 @@ enum CliError {
 impl CliError {
     fn code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Source(_) | Self::Template(_) | Self::Policies(_) => USAGE,
+            Self::Config(_) | Self::Template(_) | Self::Load(_) => USAGE,
             Self::Bind(_) | Self::Start(_) | Self::Store(_) | Self::System { .. } | Self::Demo(_) => 1,
         }
     }

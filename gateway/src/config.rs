@@ -1,6 +1,7 @@
 //! `tyk.conf` as written and the environment, made a `Config` that can be run on.
 
 mod address;
+mod control;
 mod environment;
 mod error;
 mod identity;
@@ -21,6 +22,7 @@ use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 pub use self::address::{Address, AddressError};
+pub use self::control::Control;
 use self::error::Origins;
 pub use self::error::{ConfigError, Problem};
 pub use self::identity::{Keys, PolicySource};
@@ -65,6 +67,8 @@ pub struct Config {
     pub policies: PolicySource,
     /// Where sessions and counters live.
     pub storage: Storage,
+    /// What operators may do over HTTP.
+    pub control: Control,
     /// What nodes that share a Redis tell each other.
     pub messages: Messages,
     /// How long requests in flight may take after the gateway was told to stop.

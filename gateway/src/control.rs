@@ -1,45 +1,53 @@
-//! What the gateway answers about itself.
+//! What the gateway answers itself: whether it is well, and the REST API of operators.
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, StatusCode};
-use serde_json::json;
+mod answer;
+mod apis;
+mod authority;
+mod files;
+mod health;
+mod keys;
+mod organisations;
+mod policies;
+mod publish;
+mod reload;
+mod request;
+mod rest;
+mod stamp;
 
-use crate::exchange::{Body, Reply};
+use http::Method;
+
+pub use self::reload::{LoadError, Loaded, Reload, Reloads, load, reloads};
+use crate::exchange::{Exchange, Reply};
 use crate::listener::Gateway;
+use crate::sockets::Sockets;
 
-/// The answer to a path of the gateway's own, if it is one.
-pub fn answer(gateway: &Gateway, method: &Method, path: &str) -> Option<Reply> {
-    let name = path.strip_prefix('/')?;
-    if name == gateway.config.health_check_name {
-        return Some(health(method, "Tyk GW"));
-    }
-    if name == gateway.config.readiness_name {
-        if gateway.is_draining() {
-            return Some(status(StatusCode::SERVICE_UNAVAILABLE, "Gateway is shutting down"));
-        }
-        return Some(health(method, "Tyk GW Ready"));
-    }
-    // Calls of the control API carry its secret and must not reach an upstream.
-    (name == "tyk" || name.starts_with("tyk/"))
-        .then(|| status(StatusCode::NOT_FOUND, "The control API is not part of this version"))
+/// A path of the gateway's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Whether the process lives.
+    Health,
+    /// Whether it takes traffic.
+    Readiness,
+    /// The REST API. No such request reaches an upstream: it carries the secret.
+    Rest,
 }
 
-fn health(method: &Method, description: &str) -> Reply {
-    if method != Method::GET && method != Method::HEAD {
-        return status(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+/// Which of them a path is, if any.
+pub fn place(gateway: &Gateway, path: &str) -> Option<Place> {
+    match path.strip_prefix('/')? {
+        name if name == gateway.config.health_check_name => Some(Place::Health),
+        name if name == gateway.config.readiness_name => Some(Place::Readiness),
+        name if name == "tyk" || name.starts_with("tyk/") => Some(Place::Rest),
+        _ => None,
     }
-    let version = concat!("v", env!("CARGO_PKG_VERSION"));
-    let document = format!(r#"{{"status":"pass","version":"{version}","description":"{description}"}}"#);
-    json_reply(StatusCode::OK, document)
 }
 
-fn status(status: StatusCode, message: &str) -> Reply {
-    json_reply(status, format!(r#"{{"status":"error","message":{}}}"#, json!(message)))
-}
-
-fn json_reply(status: StatusCode, document: String) -> Reply {
-    let mut reply = Reply::new(Body::whole(document + "\n"));
-    *reply.status_mut() = status;
-    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    reply
+/// The answer to a request to such a path.
+pub async fn answer(place: Place, gateway: &Gateway, sockets: &Sockets, exchange: &mut Exchange) -> Reply {
+    let method: &Method = &exchange.head.method;
+    match place {
+        Place::Health => health::live(method),
+        Place::Readiness => health::ready(method, gateway.is_draining()),
+        Place::Rest => rest::answer(gateway, sockets, exchange).await,
+    }
 }

@@ -17,7 +17,9 @@ pub use accept::Listener;
 pub use worker::StartError;
 
 use crate::api::Registry;
+use crate::chain::Shared;
 use crate::config::Config;
+use crate::control::Reload;
 use crate::error::Pages;
 use crate::store::Opened;
 
@@ -31,6 +33,10 @@ pub struct Gateway {
     pub pages: Pages,
     /// Where sessions and counters live.
     pub store: Opened,
+    /// What the chains of all APIs share.
+    pub shared: Shared,
+    /// Loads policies and APIs anew.
+    pub reload: Reload,
     draining: AtomicBool,
 }
 
@@ -52,12 +58,21 @@ pub enum BindError {
 
 impl Gateway {
     /// Everything that serving needs but sockets.
-    pub fn new(config: Config, registry: Registry, pages: Pages, store: Opened) -> Arc<Self> {
+    pub fn new(
+        config: Config,
+        registry: Registry,
+        pages: Pages,
+        store: Opened,
+        shared: Shared,
+        reload: Reload,
+    ) -> Arc<Self> {
         Arc::new(Self {
             config,
             registry: ArcSwap::from_pointee(registry),
             pages,
             store,
+            shared,
+            reload,
             draining: AtomicBool::new(false),
         })
     }

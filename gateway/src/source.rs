@@ -17,6 +17,8 @@ use crate::definition::{Definition, DefinitionError, Parsed};
 pub struct Sourced {
     /// The file.
     pub file: PathBuf,
+    /// What is written there; null if that is no JSON.
+    pub written: Value,
     /// The definition in it, or why its API is not served.
     pub outcome: Result<Parsed, DefinitionError>,
 }
@@ -42,7 +44,7 @@ pub fn load(
 ) -> Result<Vec<Sourced>, SourceError> {
     let files = list(app_path).map_err(|error| SourceError::Folder { folder: app_path.to_owned(), error })?;
     let classic = files.into_iter().filter(|file| is_classic(file));
-    Ok(classic.map(|file| Sourced { outcome: read(&file, secrets, env), file }).collect())
+    Ok(classic.map(|file| read(file, secrets, env)).collect())
 }
 
 /// The JSON files directly in a folder, in lexical order.
@@ -70,14 +72,26 @@ fn is_classic(file: &Path) -> bool {
     false
 }
 
-fn read(
-    file: &Path,
+fn read(file: PathBuf, secrets: &BTreeMap<String, String>, env: &dyn Fn(&str) -> Option<String>) -> Sourced {
+    match fs::read(&file) {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            let written = serde_json::from_str(&text).unwrap_or_default();
+            Sourced { file, written, outcome: parse(&text, secrets, env) }
+        }
+        Err(error) => {
+            let outcome = Err(DefinitionError::Unreadable(error.to_string()));
+            Sourced { file, written: Value::Null, outcome }
+        }
+    }
+}
+
+fn parse(
+    text: &str,
     secrets: &BTreeMap<String, String>,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Parsed, DefinitionError> {
-    let bytes = fs::read(file).map_err(|error| DefinitionError::Unreadable(error.to_string()))?;
-    let text = String::from_utf8_lossy(&bytes);
-    let text = substitute(&text, "env://", &|rest| {
+    let text = substitute(text, "env://", &|rest| {
         let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         let value = env(&rest[..end]).filter(|value| !value.is_empty())?;
         Some((end, value))

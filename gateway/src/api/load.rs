@@ -1,9 +1,10 @@
 //! Loads the definitions: one broken file never stops the others.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value;
 use tracing::{error, info, warn};
 
 use super::{Api, Registry, Route};
@@ -16,22 +17,24 @@ use crate::source::{self, SourceError, Sourced};
 /// Loads what lies in `app_path`; says in the log why a definition is not served.
 pub fn load(config: &Config, shared: &Shared) -> Result<Registry, SourceError> {
     let sourced = source::load(&config.app_path, &config.secrets, &|name| std::env::var(name).ok())?;
-    let mut loader = Loader { config, shared, taken: HashSet::new(), routes: Vec::new(), refused: 0 };
-    for Sourced { file, outcome } in sourced {
+    let mut loader =
+        Loader { config, shared, taken: HashSet::new(), routes: Vec::new(), internal: Vec::new(), refused: 0 };
+    for Sourced { file, written, outcome } in sourced {
         match outcome {
             Ok(parsed) => {
                 if !parsed.ignored.is_empty() {
                     let keys = parsed.ignored.join(", ");
                     warn!(file = %file.display(), keys, "keys that are not supported yet have no effect");
                 }
-                loader.add(&file, &parsed.definition);
+                loader.add(file, written, &parsed.definition);
             }
             Err(error) => loader.refuse(&file, &error),
         }
     }
     let (served, refused) = (loader.routes.len(), loader.refused);
     info!(served, refused, folder = %config.app_path.display(), "API definitions loaded");
-    Ok(Registry::new(loader.routes(), config.http.strict_routes))
+    let (routes, internal) = loader.routes();
+    Ok(Registry::new(routes, internal, config.http.strict_routes))
 }
 
 struct Loader<'a> {
@@ -39,6 +42,7 @@ struct Loader<'a> {
     shared: &'a Shared,
     taken: HashSet<(String, String)>,
     routes: Vec<Route>,
+    internal: Vec<Arc<Api>>,
     refused: usize,
 }
 
@@ -48,19 +52,22 @@ impl Loader<'_> {
         error!(file = %file.display(), %error, "API definition refused, its path answers 404");
     }
 
-    fn add(&mut self, file: &Path, definition: &Definition) {
-        match self.route(file, definition) {
+    fn add(&mut self, file: PathBuf, written: Value, definition: &Definition) {
+        match self.route(&file, written, definition) {
             // Only other APIs may reach an internal one.
-            Ok(_) if definition.internal => info!(api_id = definition.api_id, "internal API is not routed"),
+            Ok(route) if definition.internal => {
+                info!(api_id = definition.api_id, "internal API is not routed");
+                self.internal.push(route.api);
+            }
             Ok(route) => {
                 self.taken.insert((self.domain(definition), route.path.as_str().to_owned()));
                 self.routes.push(route);
             }
-            Err(error) => self.refuse(file, &error),
+            Err(error) => self.refuse(&file, &error),
         }
     }
 
-    fn route(&self, file: &Path, definition: &Definition) -> Result<Route, chain::CompileError> {
+    fn route(&self, file: &Path, document: Value, definition: &Definition) -> Result<Route, chain::CompileError> {
         let listen_path = definition.listen_path().map_err(|refusal| at("proxy.listen_path", refusal))?;
         let host = self.host(definition).map_err(|error| at("domain", error))?;
         let listen_path = self.unique(file, definition, listen_path);
@@ -69,7 +76,14 @@ impl Loader<'_> {
         for fault in chain.faults() {
             error!(file = %file.display(), api_id = definition.api_id, "{fault}; every request that comes to it fails");
         }
-        let api = Arc::new(Api { id: definition.api_id.as_str().into(), chain });
+        let api = Arc::new(Api {
+            id: definition.api_id.as_str().into(),
+            org_id: definition.org_id.clone(),
+            lifetimes: chain::lifetimes(definition, self.config),
+            file: file.to_owned(),
+            document,
+            chain,
+        });
         Ok(Route { host, path, api })
     }
 
@@ -105,14 +119,14 @@ impl Loader<'_> {
         path
     }
 
-    /// All routes, and for each API a second one under its id.
-    fn routes(self) -> Vec<Route> {
+    /// All routes, and for each API a second one under its id; and the APIs that have none.
+    fn routes(self) -> (Vec<Route>, Vec<Arc<Api>>) {
         let alias = |route: &Route| {
             let path = ListenPath::parse(&format!("/{}/", route.api.id)).ok()?;
             Some(Route { host: route.host.clone(), path, api: Arc::clone(&route.api) })
         };
         let aliases: Vec<_> = self.routes.iter().filter(|route| !route.api.id.is_empty()).filter_map(alias).collect();
-        self.routes.into_iter().chain(aliases).collect()
+        (self.routes.into_iter().chain(aliases).collect(), self.internal)
     }
 }
 

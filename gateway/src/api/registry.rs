@@ -23,6 +23,8 @@ pub struct Registry {
     bound: Vec<(Host, Table)>,
     open: Table,
     strict: bool,
+    /// Each once, routed or not.
+    apis: Vec<Arc<Api>>,
 }
 
 /// Routes of one host: the longest listen path wins.
@@ -35,10 +37,13 @@ struct Table {
 }
 
 impl Registry {
-    /// A registry of these routes; `strict` as in `enable_strict_routes`.
-    pub fn new(routes: Vec<Route>, strict: bool) -> Self {
-        let mut registry = Self { strict, ..Self::default() };
+    /// A registry of these routes and of APIs without one; `strict` as in `enable_strict_routes`.
+    pub fn new(routes: Vec<Route>, internal: Vec<Arc<Api>>, strict: bool) -> Self {
+        let mut registry = Self { strict, apis: internal, ..Self::default() };
         for Route { host, path, api } in routes {
+            if registry.apis.iter().all(|known| !Arc::ptr_eq(known, &api)) {
+                registry.apis.push(Arc::clone(&api));
+            }
             registry.table(host).add(path, api);
         }
         registry
@@ -56,6 +61,16 @@ impl Registry {
             self.bound.len() - 1
         });
         &mut self.bound[at].1
+    }
+
+    /// All APIs.
+    pub fn apis(&self) -> &[Arc<Api>] {
+        &self.apis
+    }
+
+    /// The API of this id.
+    pub fn api(&self, id: &str) -> Option<&Arc<Api>> {
+        self.apis.iter().find(|api| *api.id == *id)
     }
 
     /// The API for a host (without port) and a path (without escapes).
@@ -95,13 +110,16 @@ impl Table {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::path::PathBuf;
+
+    use serde_json::Value;
+
     use super::*;
     use crate::auth::keys::Keys;
     use crate::chain::{self, Shared};
     use crate::config::Config;
     use crate::definition::Definition;
     use crate::session::limits::Limiter;
-    use crate::session::policy::Policies;
 
     fn route(host: Option<&str>, path: &str) -> Route {
         let mut definition = Definition { use_keyless: true, ..Default::default() };
@@ -110,12 +128,14 @@ mod tests {
         let variables = [("TYK_GW_OMITCONFIGFILE", "true"), ("TYK_GW_APPPATH", "apps")];
         let environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = Config::load(None, environment, None).unwrap().config;
-        let keys = Arc::new(Keys::new(&config.keys, Policies::default()));
+        let keys = Arc::new(Keys::new(&config.keys));
         let shared = Shared { keys, limiter: Arc::new(Limiter::new()) };
         let chain = chain::compile(&definition, &path, &config, &shared).unwrap();
         let host = host.map(|host| Host::parse(host).unwrap());
         let id = path.as_str().into();
-        Route { host, path, api: Arc::new(Api { id, chain }) }
+        let lifetimes = chain::lifetimes(&definition, &config);
+        let api = Api { id, org_id: String::new(), lifetimes, file: PathBuf::new(), document: Value::Null, chain };
+        Route { host, path, api: Arc::new(api) }
     }
 
     fn found(registry: &Registry, host: &str, path: &str) -> Option<String> {
@@ -125,7 +145,7 @@ mod tests {
     #[test]
     fn the_longest_listen_path_wins() {
         let routes = ["/", "/a/", "/a/b/", "/{any}/b/c/"].map(|path| route(None, path));
-        let registry = Registry::new(routes.into(), false);
+        let registry = Registry::new(routes.into(), Vec::new(), false);
         let id = |path| found(&registry, "", path).unwrap();
         assert_eq!((id("/x"), id("/a/x"), id("/a/b/x")), ("/".into(), "/a/".into(), "/a/b/".into()));
         assert_eq!(id("/a/b/c/d"), "/{any}/b/c/");
@@ -133,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_path_without_an_api_finds_nothing() {
-        let registry = Registry::new(vec![route(None, "/foo/"), route(None, "/bar")], true);
+        let registry = Registry::new(vec![route(None, "/foo/"), route(None, "/bar")], Vec::new(), true);
         assert_eq!(found(&registry, "", "/foo"), None);
         assert_eq!(found(&registry, "", "/barn"), None);
         assert_eq!(found(&registry, "", "/bar/x").as_deref(), Some("/bar"));
@@ -141,7 +161,8 @@ mod tests {
 
     #[test]
     fn routes_bound_to_the_host_come_first_and_others_stay_hidden() {
-        let registry = Registry::new(vec![route(None, "/a/long/path/"), route(Some("x.test"), "/a/")], false);
+        let registry =
+            Registry::new(vec![route(None, "/a/long/path/"), route(Some("x.test"), "/a/")], Vec::new(), false);
         assert_eq!(found(&registry, "X.test", "/a/long/path/").as_deref(), Some("/a/"));
         assert_eq!(found(&registry, "y.test", "/a/b"), None);
         assert_eq!(found(&registry, "y.test", "/a/long/path/").as_deref(), Some("/a/long/path/"));

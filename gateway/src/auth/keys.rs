@@ -36,12 +36,12 @@ struct Remembered {
 }
 
 impl Keys {
-    /// Knows no session yet.
-    pub fn new(settings: &config::Keys, policies: Policies) -> Self {
+    /// Knows no session and no policy yet.
+    pub fn new(settings: &config::Keys) -> Self {
         Self {
             hashing: settings.hashing.clone(),
             shortest: settings.shortest,
-            policies: ArcSwap::from_pointee(policies),
+            policies: ArcSwap::default(),
             remembered: settings
                 .remember
                 .then(|| Cache::builder().max_capacity(SESSIONS).time_to_live(REMEMBERED).build()),

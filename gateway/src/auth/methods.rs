@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::session_cache::Counts;
 use super::{BasicAuth, CustomAuth, JwtAuth, SignatureAuth, TokenAuth};
 use crate::error::Stop;
 use crate::exchange::Exchange;
@@ -53,6 +54,11 @@ impl Auth {
     pub fn flaw(&self) -> Option<String> {
         let extraction = self.custom()?.extraction.as_ref()?;
         Some(extraction.extractor.flaw()?.to_string())
+    }
+
+    /// How often the session cache was of use, if there is one.
+    pub fn session_cache(&self) -> Option<&Counts> {
+        Some(&self.custom()?.extraction.as_ref()?.cache.counts)
     }
 
     fn custom(&self) -> Option<&CustomAuth> {

@@ -186,7 +186,6 @@ mod tests {
 
     use super::*;
     use crate::config;
-    use crate::session::policy::Policies;
     use crate::session::{Key, State};
 
     const NOW: i64 = 1000;
@@ -198,7 +197,7 @@ mod tests {
             serve_stale_seconds: stale,
         };
         let keys = config::Keys { remember: true, ..config::Keys::default() };
-        (SessionCache::new(&settings), Keys::new(&keys, Policies::default()))
+        (SessionCache::new(&settings), Keys::new(&keys))
     }
 
     fn session(deadline: i64) -> Arc<Session> {

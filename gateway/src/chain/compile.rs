@@ -17,6 +17,7 @@ use crate::definition::{self, Definition, Refusal};
 use crate::hook::{Hook, HookType};
 use crate::json;
 use crate::pattern::ListenPath;
+use crate::session::lifetime::Lifetimes;
 use crate::session::limits::Limiter;
 use crate::upstream::Upstream;
 
@@ -72,6 +73,11 @@ pub fn compile(
     Ok(Chain { api_id: definition.api_id.as_str().into(), request, upstream, response })
 }
 
+/// How long an API lets sessions be stored.
+pub fn lifetimes(definition: &Definition, config: &Config) -> Lifetimes {
+    config.lifetimes.with_api(definition.session_lifetime, definition.session_lifetime_respects_key_expiration)
+}
+
 /// What all chains share.
 pub struct Shared {
     /// The sessions of keys.
@@ -83,8 +89,7 @@ pub struct Shared {
 /// The methods of auth in the order of the original. Where none is asked for, stored keys decide.
 fn auth(definition: &Definition, hooks: &Hooks<'_>, config: &Config, shared: &Shared) -> Result<Auth, CompileError> {
     let keys = || Arc::clone(&shared.keys);
-    let lifetimes =
-        config.lifetimes.with_api(definition.session_lifetime, definition.session_lifetime_respects_key_expiration);
+    let lifetimes = lifetimes(definition, config);
     let mut methods = Vec::new();
     if definition.use_basic_auth {
         methods.push(Method::Basic(BasicAuth::compile(definition, keys())?));

@@ -10,16 +10,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{debug, error, info, warn};
 
 use super::CliError;
-use crate::api;
 use crate::auth::keys::Keys;
 use crate::chain::Shared;
 use crate::cluster::{self, Heard, Notice};
-use crate::config::{self, Config, Loaded, Messages, PolicySource};
+use crate::config::{self, Config};
+use crate::control::{self, Loaded};
 use crate::error::Pages;
 use crate::listener::{Gateway, Listener};
 use crate::session::limits::Limiter;
-use crate::session::policy::file::FileError;
-use crate::session::policy::{self, Policies};
 use crate::store::{Embedded, Opened, Redis};
 use crate::telemetry::{self, Hooks};
 
@@ -43,7 +41,7 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 }
 
 /// What the configuration had to say, now that there is a log.
-fn announce(loaded: &Loaded) {
+fn announce(loaded: &config::Loaded) {
     if let Some(file) = &loaded.file {
         info!(file = %file.display(), "configuration loaded");
     }
@@ -75,15 +73,18 @@ pub(super) async fn serve(
     ready: impl FnOnce(std::net::SocketAddr),
 ) -> Result<(), CliError> {
     let pages = Pages::load(config.template_path.as_deref(), !config.hide_generator_header)?;
-    let keys = Arc::new(Keys::new(&config.keys, policies(&config.policies)?));
     let store = Opened::open(&config.storage)?;
-    let shared = Shared { keys: Arc::clone(&keys), limiter: Arc::new(Limiter::new()) };
-    let registry = api::load(&config, &shared)?;
+    let keys = Arc::new(Keys::new(&config.keys));
+    let shared = Shared { keys, limiter: Arc::new(Limiter::new()) };
+    let Loaded { policies, registry } = control::load(&config, &shared)?;
+    shared.keys.replace_policies(policies);
     let listener = Listener::bind(config.listen).await?;
     let address = listener.address().map_err(|source| system("the listening address is unknown", source))?;
     let _pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
-    let gateway = Gateway::new(config, registry, pages, store);
-    tokio::spawn(upkeep(Arc::clone(&gateway), keys));
+    let (reload, reloads) = control::reloads();
+    let gateway = Gateway::new(config, registry, pages, store, shared, reload);
+    tokio::spawn(reloads.run(Arc::clone(&gateway)));
+    tokio::spawn(upkeep(Arc::clone(&gateway)));
     info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     ready(address);
     listener.serve(Arc::clone(&gateway), drained(&gateway, stop)).await?;
@@ -91,20 +92,11 @@ pub(super) async fn serve(
     Ok(())
 }
 
-/// The policies in force; the log tells which cannot be used.
-fn policies(source: &PolicySource) -> Result<Policies, FileError> {
-    let read = policy::file::read(source)?;
-    for problem in &read.problems {
-        error!("{problem}; sessions that name this policy are refused");
-    }
-    Ok(read.policies)
-}
-
 /// What the store needs now and then.
-async fn upkeep(gateway: Arc<Gateway>, keys: Arc<Keys>) {
+async fn upkeep(gateway: Arc<Gateway>) {
     match &gateway.store {
         Opened::Embedded(store) => sweep(store).await,
-        Opened::Redis(redis) => hear(redis, &gateway.config.messages, &keys).await,
+        Opened::Redis(redis) => hear(redis, &gateway).await,
     }
 }
 
@@ -122,14 +114,15 @@ async fn sweep(store: &Embedded) {
 }
 
 /// Forgets what other nodes changed; all of it where their messages may have been missed.
-async fn hear(redis: &config::Redis, messages: &Messages, keys: &Keys) {
+async fn hear(redis: &config::Redis, gateway: &Gateway) {
+    let Gateway { config: Config { messages, .. }, shared: Shared { keys, .. }, reload, .. } = gateway;
     if !messages.heard {
         return;
     }
     let tell = |heard| match heard {
         Heard::Connected => keys.forget_all(),
         Heard::Notice(Notice::KeysChanged(names)) => names.iter().for_each(|name| keys.forget(name)),
-        Heard::Notice(_) => {}
+        Heard::Notice(Notice::Reload) => drop(reload.ask()),
     };
     let listening = async { cluster::listen(&Redis::new(redis)?, messages, tell).await };
     let Err(error) = listening.await;

@@ -79,8 +79,6 @@ const fn refused(path: &'static str, kind: Kind, why: &'static str) -> Key {
     Key { path, kind, standing: Refused(why), variable: None }
 }
 
-const NO_CONTROL_API: &str = "there is no control API";
-const NO_KEYS: &str = "keys cannot be made or listed over HTTP yet";
 const NO_LIMITS: &str = "each gateway counts rates for itself, in fixed windows";
 const NO_BUNDLES: &str = "plugin bundles are not fetched; an API that names one is refused";
 const NO_SCRIPTS: &str = "scripts do not run in the gateway; hooks run in plugin servers";
@@ -92,10 +90,10 @@ const NO_PATH_RULES: &str = "there are no rules per path; an API that has some i
 const NO_UPTIME_TESTS: &str = "upstreams are not tested";
 const NO_EVENTS: &str = "no events are sent";
 const NO_VAULTS: &str = "values are taken from the environment and from secrets only";
-const NO_OTHER_AUTH: &str = "custom plugin auth is the only method of auth";
+const NO_OAUTH: &str = "there is no OAuth";
 const ONE_STORE: &str = "everything is kept in the one store that storage names";
 const ONE_CONNECTION: &str = "each worker has one connection to Redis";
-const NO_RELOAD: &str = "definitions are read at start only";
+const NO_RELOAD: &str = "definitions come from app_path only";
 const NO_LOG_SERVICES: &str = "logs go to the standard streams only";
 const NO_OAS: &str = "OpenAPI definitions are not read";
 
@@ -203,7 +201,7 @@ pub(super) static KEYS: &[Key] = &[
     unsupported("access_logs", Section, "the access log has its own fields and is always on at level info"),
     unsupported("track_404_logs", Bool, "requests that no API is for leave no line"),
     unsupported("enable_key_logging", Bool, "keys are never logged"),
-    unsupported("reload_interval", Int, NO_RELOAD),
+    honoured("reload_interval", Int),
     honoured("suppress_redis_signal_reload", Bool),
     unsupported("resource_sync", Section, NO_RELOAD),
     unsupported("health_check", Section, "no health values are sampled"),
@@ -213,11 +211,16 @@ pub(super) static KEYS: &[Key] = &[
     unsupported("regexp_cache_expire", Int, "regular expressions are compiled once"),
     unsupported("cloud", Bool, "the gateway runs on its own"),
     // The control API and the cluster.
-    unsupported("secret", Text, NO_CONTROL_API),
+    honoured("secret", Text),
+    honoured("allow_unauthenticated_control_api", Bool),
     honoured("node_secret", Text),
-    unsupported("control_api_port", Int, NO_CONTROL_API),
-    unsupported("control_api_hostname", Text, NO_CONTROL_API),
-    unsupported("enable_config_inspection", Bool, NO_CONTROL_API),
+    refused(
+        "control_api_port",
+        Int,
+        "the control API has no port of its own yet: remove it, and keep /tyk from strangers by the secret",
+    ),
+    unsupported("control_api_hostname", Text, "the control API answers under every host name"),
+    unsupported("enable_config_inspection", Bool, "the configuration is not shown over HTTP"),
     honoured("allow_insecure_configs", Bool),
     unsupported("allow_remote_config", Bool, NO_DASHBOARD),
     refused(
@@ -271,22 +274,22 @@ pub(super) static KEYS: &[Key] = &[
     honoured("policies.policy_path", Text),
     honoured("policies.policy_record_name", Text),
     unsupported("policies", Section, "policies come from files only"),
-    unsupported("allow_unsafe_policy_ids", Bool, "policies cannot be changed over HTTP yet"),
+    unsupported("allow_unsafe_policy_ids", Bool, "ids of policies that are made over HTTP must be safe file names"),
     honoured("hash_keys", Bool),
     honoured("hash_key_function", Text),
     honoured("hash_key_function_fallback", List),
-    unsupported("enable_hashed_keys_listing", Bool, NO_KEYS),
+    honoured("enable_hashed_keys_listing", Bool),
     honoured("disable_key_actions_by_username", Bool),
     honoured("min_token_length", Int),
-    unsupported("allow_master_keys", Bool, NO_KEYS),
-    unsupported("basic_auth_hash_key_function", Text, NO_OTHER_AUTH),
-    unsupported("jwt_ssl_insecure_skip_verify", Bool, NO_OTHER_AUTH),
-    unsupported("jwks", Section, NO_OTHER_AUTH),
-    unsupported("oauth_refresh_token_expire", Int, NO_OTHER_AUTH).named("OAUTHREFRESHEXPIRE"),
-    unsupported("oauth_token_expire", Int, NO_OTHER_AUTH),
-    unsupported("oauth_token_expired_retain_period", Int, NO_OTHER_AUTH),
-    unsupported("oauth_redirect_uri_separator", Text, NO_OTHER_AUTH),
-    unsupported("oauth_error_status_code", Int, NO_OTHER_AUTH),
+    honoured("allow_master_keys", Bool),
+    honoured("basic_auth_hash_key_function", Text),
+    unsupported("jwt_ssl_insecure_skip_verify", Bool, "certificates of key sets are always verified"),
+    unsupported("jwks", Section, "key sets are fetched when they are needed"),
+    unsupported("oauth_refresh_token_expire", Int, NO_OAUTH).named("OAUTHREFRESHEXPIRE"),
+    unsupported("oauth_token_expire", Int, NO_OAUTH),
+    unsupported("oauth_token_expired_retain_period", Int, NO_OAUTH),
+    unsupported("oauth_redirect_uri_separator", Text, NO_OAUTH),
+    unsupported("oauth_error_status_code", Int, NO_OAUTH),
     honoured("force_global_session_lifetime", Bool),
     honoured("global_session_lifetime", Int),
     honoured("session_lifetime_respects_key_expiration", Bool),

@@ -96,7 +96,7 @@ pub struct ClientCertificate {
 }
 
 /// A value that no message shows.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret<T = String>(pub T);
 
 impl<T> fmt::Debug for Secret<T> {

@@ -68,7 +68,7 @@ mod tests {
         let survey = survey(
             &json!({
                 "Listen_Port": 8080,
-                "enable_hashed_keys_listing": true,
+                "enable_config_inspection": true,
                 "hash_key_function": "",
                 "storage": {"type": "embedded"},
                 "monitor": {"a": 1, "b": 2},
@@ -79,7 +79,7 @@ mod tests {
             &[],
         );
         let paths: Vec<_> = survey.unsupported.iter().map(|(path, _)| *path).collect();
-        assert_eq!(paths, ["enable_hashed_keys_listing", "monitor"]);
+        assert_eq!(paths, ["enable_config_inspection", "monitor"]);
         assert_eq!(survey.refused[0].0, "enforce_org_quotas");
         assert_eq!(survey.refused.len(), 1);
         assert_eq!(survey.unknown, ["no_such_key.a"]);

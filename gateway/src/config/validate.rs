@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::written::{HttpServerOptions, Written};
 use super::{Config, ConfigError, HttpServer, Log, LogFormat, Messages, Origins, Problem, Secret, Upstream};
-use super::{identity, plugin_servers, storage};
+use super::{control, identity, plugin_servers, storage};
 use crate::json::short;
 
 /// Makes the configuration, and names what is no use in it but not fatal.
@@ -37,6 +37,7 @@ pub(super) fn validate(
         lifetimes: identity::lifetimes(&written),
         policies: identity::policies(std::mem::take(&mut written.policies), origins)?,
         storage: storage::storage(std::mem::take(&mut written.storage), origins)?,
+        control: control::control(&mut written, origins)?,
         messages: messages(&mut written),
         grace: check.seconds("graceful_shutdown_timeout_duration", written.graceful_shutdown_timeout_duration, 30)?,
         shutdown_delay: check.seconds("graceful_shutdown_delay_seconds", written.graceful_shutdown_delay_seconds, 0)?,

@@ -57,13 +57,15 @@ async fn admit(gateway: &Gateway, head: Result<Head, HeadError>, mut body: Body)
     Ok((head, body))
 }
 
-async fn route(gateway: &Gateway, sockets: &Arc<Sockets>, exchange: Box<Exchange>) -> Reply {
+async fn route(gateway: &Gateway, sockets: &Arc<Sockets>, mut exchange: Box<Exchange>) -> Reply {
     let path = exchange.head.target.decoded_path();
     if let Some(clean) = unclean(&path).filter(|_| !gateway.config.http.skip_url_cleaning) {
         return moved(&exchange.head.target.with_decoded_path(&clean));
     }
-    if let Some(reply) = control::answer(gateway, &exchange.head.method, &path) {
-        return reply;
+    if let Some(place) = control::place(gateway, &path) {
+        drop(path);
+        // Rare and large: it must not make every request's future large.
+        return Box::pin(control::answer(place, gateway, sockets, &mut exchange)).await;
     }
     let registry = gateway.registry.load();
     let Some(api) = registry.find(exchange.head.host_name(), &path).map(Arc::clone) else {

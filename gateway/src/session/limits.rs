@@ -50,6 +50,13 @@ impl Limiter {
     }
 }
 
+impl Limiter {
+    /// Lets the window of this name open anew.
+    pub fn forget(&self, name: &str) {
+        self.windows.invalidate(name);
+    }
+}
+
 impl Default for Limiter {
     fn default() -> Self {
         Self::new()

@@ -1,0 +1,125 @@
+//! API definitions: shown as they are served, and written to the folder from which they are read.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::answer::{Answer, Problem, changed, document};
+use super::files;
+use super::request::Request;
+use crate::auth::session_cache::Counts;
+use crate::definition::Definition;
+
+pub(super) async fn answer(request: &Request<'_>, id: Option<&str>) -> Answer {
+    match (&request.method, id) {
+        (&Method::GET, None) => list(request),
+        (&Method::GET, Some(id)) => show(request, id),
+        (&Method::POST, None) => add(request).await,
+        (&Method::PUT, Some(id)) => modify(request, id).await,
+        (&Method::DELETE, Some(id)) => remove(request, id).await,
+        _ => Err(Problem::method()),
+    }
+}
+
+fn list(request: &Request<'_>) -> Answer {
+    let registry = request.gateway.registry.load();
+    let documents: Vec<_> = registry.apis().iter().map(|api| &api.document).collect();
+    Ok(document(&documents))
+}
+
+fn show(request: &Request<'_>, id: &str) -> Answer {
+    let registry = request.gateway.registry.load();
+    registry.api(id).map(|api| document(&api.document)).ok_or_else(missing)
+}
+
+fn missing() -> Problem {
+    Problem::missing("API not found")
+}
+
+/// It is served after the next reload.
+async fn add(request: &Request<'_>) -> Answer {
+    let mut written = definition(request)?;
+    if id_of(&written).is_empty() {
+        written["api_id"] = Uuid::new_v4().simple().to_string().into();
+    }
+    let id = id_of(&written).to_owned();
+    write(request, &id, written).await?;
+    Ok(changed(&id, "added"))
+}
+
+async fn modify(request: &Request<'_>, id: &str) -> Answer {
+    let written = definition(request)?;
+    if id_of(&written) != id {
+        let message = "Request APIID does not match that in Definition! For Update operations these must match.";
+        return Err(Problem::bad(message));
+    }
+    file(request, id)?.1.then_some(()).ok_or_else(missing)?;
+    write(request, id, written).await?;
+    Ok(changed(id, "modified"))
+}
+
+async fn remove(request: &Request<'_>, id: &str) -> Answer {
+    let (file, exists) = file(request, id)?;
+    if !exists {
+        return Err(missing());
+    }
+    files::remove(file).await.map_err(|error| failed("Delete failed", &error))?;
+    Ok(changed(id, "deleted"))
+}
+
+fn definition(request: &Request<'_>) -> Result<Value, Problem> {
+    let written: Value = request.json(|_| Problem::bad("Request malformed"))?;
+    if written.is_object() { Ok(written) } else { Err(Problem::bad("Request malformed")) }
+}
+
+fn id_of(written: &Value) -> &str {
+    written["api_id"].as_str().unwrap_or_default()
+}
+
+/// Writes only what would be served.
+async fn write(request: &Request<'_>, id: &str, written: Value) -> Result<(), Problem> {
+    if let Err(error) = Definition::parse(&written.to_string()) {
+        return Err(Problem::bad(format!("Validation of API Definition failed. Reason: {error}.")));
+    }
+    let (file, _) = file(request, id)?;
+    files::write(file, written).await.map_err(|error| failed("Failed to create file!", &error))
+}
+
+/// The file of an API, and whether it is there: the one that it was read from, or one of its id.
+fn file(request: &Request<'_>, id: &str) -> Result<(PathBuf, bool), Problem> {
+    let registry = request.gateway.registry.load();
+    let file = match registry.api(id) {
+        Some(api) => api.file.clone(),
+        None => {
+            let named = files::named(&request.gateway.config.app_path, id);
+            named.ok_or_else(|| Problem::bad("Invalid API ID"))?
+        }
+    };
+    let exists = file.exists();
+    Ok((file, exists))
+}
+
+fn failed(message: &'static str, error: &io::Error) -> Problem {
+    tracing::error!(%error, "an API definition's file cannot be changed");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+}
+
+/// How often the session cache of each API that has one was of use, since the API was loaded.
+pub(super) fn session_caches(request: &Request<'_>) -> Answer {
+    request.only(Method::GET)?;
+    let registry = request.gateway.registry.load();
+    let counted = registry.apis().iter().filter_map(|api| Some((&*api.id, figures(api.chain.session_cache()?))));
+    Ok(document(&counted.collect::<BTreeMap<_, _>>()))
+}
+
+fn figures(counts: &Counts) -> Value {
+    let Counts { hits, misses, waits, stale, refusals, refreshes } = counts;
+    let [hits, misses, waits, stale, refusals, refreshes] =
+        [hits, misses, waits, stale, refusals, refreshes].map(|count| count.load(Ordering::Relaxed));
+    json!({"hits": hits, "misses": misses, "waits": waits, "stale": stale, "refusals": refusals, "refreshes": refreshes})
+}

@@ -1,0 +1,48 @@
+//! What keys have used of their quotas.
+
+use std::collections::BTreeSet;
+
+use crate::control::answer::Problem;
+use crate::control::request::Request;
+use crate::session::State;
+use crate::store::{Quota, Store, StoreError};
+
+/// Forgets what was counted of a key whose policies are applied.
+pub(super) async fn reset(request: &Request<'_>, key: &str, state: &State) -> Result<(), Problem> {
+    let scopes = scopes(state);
+    let scoped = |kind: &str| scopes.iter().map(|scope| name(kind, scope, key)).collect::<Vec<_>>();
+    let (rates, mut counters) = (scoped("rate-limit"), scoped("quota"));
+    for rate in &rates {
+        request.gateway.shared.limiter.forget(rate);
+    }
+    counters.extend(rates.iter().flat_map(|rate| [rate.clone(), format!("{rate}.BLOCKED")]));
+    Ok(request.store.reset(&counters).await?)
+}
+
+/// Notes in a session what its counters say.
+pub(super) async fn refresh(store: &Store, key: &str, state: &mut State) -> Result<(), StoreError> {
+    let limits: BTreeSet<_> = limits(state).into_iter().filter(|(_, max)| *max > 0).collect();
+    let names: Vec<_> = limits.iter().map(|(scope, _)| name("quota", scope, key)).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    for ((scope, max), quota) in limits.iter().zip(store.quotas(&names).await?) {
+        if let Some(Quota { used, renews }) = quota {
+            state.note_quota(scope, max.saturating_sub(used).max(0), renews);
+        }
+    }
+    Ok(())
+}
+
+fn scopes(state: &State) -> BTreeSet<String> {
+    limits(state).into_iter().map(|(scope, _)| scope).collect()
+}
+
+/// The quotas of a session: its own, and those of single APIs, each with its scope.
+fn limits(state: &State) -> Vec<(String, i64)> {
+    let rights = state.access_rights.values().filter(|rights| !rights.limit.is_empty());
+    let own = rights.map(|rights| (rights.allowance_scope.clone(), rights.limit.quota_max));
+    own.chain([(String::new(), state.quota_max)]).collect()
+}
+
+fn name(kind: &str, scope: &str, key: &str) -> String {
+    if scope.is_empty() { format!("{kind}-{key}") } else { format!("{kind}-{scope}-{key}") }
+}

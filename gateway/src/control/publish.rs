@@ -1,0 +1,34 @@
+//! Tells other nodes what changed here.
+
+use super::answer::Problem;
+use super::request::Request;
+use crate::cluster::{self, Notice};
+use crate::store::{Store, StoreError};
+
+impl Request<'_> {
+    /// Sessions changed: neither this node nor another may go on with what it remembers.
+    pub(super) async fn publish_keys(&self, names: &[&str]) {
+        for name in names {
+            self.gateway.shared.keys.forget(name);
+        }
+        let notice = Notice::KeysChanged(names.iter().map(|name| (*name).to_owned()).collect());
+        if let Err(error) = self.publish(&notice).await {
+            tracing::error!(%error, "other nodes were not told of a changed key, they know it after ten seconds");
+        }
+    }
+
+    /// All nodes are to load anew: this one hears of it as the others do, or at once where it is alone.
+    pub(super) async fn publish_reload(&self) -> Result<(), Problem> {
+        if matches!(self.store, Store::Embedded(_)) || !self.gateway.config.messages.heard {
+            drop(self.gateway.reload.ask());
+        }
+        Ok(self.publish(&Notice::Reload).await?)
+    }
+
+    async fn publish(&self, notice: &Notice) -> Result<(), StoreError> {
+        match self.store {
+            Store::Embedded(_) => Ok(()),
+            Store::Redis(redis) => cluster::publish(notice, redis, &self.gateway.config.messages).await,
+        }
+    }
+}

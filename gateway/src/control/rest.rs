@@ -1,0 +1,78 @@
+//! The REST API: who may call, and which handler answers.
+
+use http::StatusCode;
+
+use super::answer::{Answer, Problem, nowhere, ok};
+use super::request::{Request, segments};
+use super::{apis, authority, keys, organisations, policies};
+use crate::exchange::{Exchange, ReadError, Reply};
+use crate::listener::Gateway;
+use crate::sockets::Sockets;
+
+/// The largest body taken, in bytes.
+const LARGEST: u64 = 8 << 20;
+
+pub(super) async fn answer(gateway: &Gateway, sockets: &Sockets, exchange: &mut Exchange) -> Reply {
+    if !authority::permits(&gateway.config.control, &exchange.head.headers) {
+        let message = "Attempted administrative access with invalid or missing key!";
+        return Problem::new(StatusCode::FORBIDDEN, message).reply();
+    }
+    let body = match exchange.body.read(Some(LARGEST)).await {
+        Ok(body) => body.clone(),
+        Err(ReadError::TooLarge) => {
+            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large").reply();
+        }
+        Err(ReadError::Broken(_)) => return Problem::bad("Request malformed").reply(),
+    };
+    let request = Request::new(gateway, &sockets.store, &exchange.head, body);
+    let path = segments(&exchange.head);
+    route(&request, &path.iter().map(String::as_str).collect::<Vec<_>>())
+        .await
+        .unwrap_or_else(|problem| problem.reply())
+}
+
+async fn route(request: &Request<'_>, path: &[&str]) -> Answer {
+    match path {
+        ["keys", below @ ..] => keys::answer(request, below).await,
+        ["policies"] => policies::answer(request, None).await,
+        ["policies", id] => policies::answer(request, Some(id)).await,
+        ["org", "keys"] => organisations::answer(request, None).await,
+        ["org", "keys", id] => organisations::answer(request, Some(id)).await,
+        ["apis"] => apis::answer(request, None).await,
+        ["apis", id] if *id != "oas" && *id != "mcps" => apis::answer(request, Some(id)).await,
+        ["cache", "jwks"] | ["cache", "jwks", _] | ["cache", _] => cache(request),
+        ["reload"] => reload(request).await,
+        ["reload", "group"] => reload_group(request).await,
+        ["health"] => health(request),
+        ["session-cache"] => apis::session_caches(request),
+        _ => Ok(nowhere()),
+    }
+}
+
+/// There is no cache of answers yet, and key sets are fetched anew with the API: nothing is left in either.
+fn cache(request: &Request<'_>) -> Answer {
+    request.only(http::Method::DELETE)?;
+    Ok(ok("cache invalidated"))
+}
+
+async fn reload(request: &Request<'_>) -> Answer {
+    request.only(http::Method::GET)?;
+    let done = request.gateway.reload.ask();
+    if request.is("block") {
+        // A reload that fails says so in the log, and the last good set is served on.
+        let _ = done.await;
+    }
+    Ok(ok(""))
+}
+
+async fn reload_group(request: &Request<'_>) -> Answer {
+    request.only(http::Method::GET)?;
+    request.publish_reload().await?;
+    Ok(ok(""))
+}
+
+/// The figures of an API: none are taken.
+fn health(request: &Request<'_>) -> Answer {
+    request.only(http::Method::GET)?;
+    Err(Problem::bad("Health checks are not enabled for this node"))
+}
