@@ -9,6 +9,7 @@ mod configuration;
 mod definitions;
 mod demo;
 mod drain;
+mod durability;
 mod examples;
 mod front_door;
 mod harness;

@@ -182,7 +182,8 @@ async fn one_folder_serves_one_process() {
     let _first = Gateway::start(setup()).await;
     let (code, said) = Gateway::refused(setup()).await;
     assert_eq!(code, 1);
-    assert!(said.contains(&folder.path().display().to_string()), "{said}");
+    let expected = format!("{}: another process has it open", folder.path().display());
+    assert!(said.contains(&expected), "{said}");
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ pub struct Rated {
     pub admitted: bool,
     /// Requests in the window before this one.
     pub used: u64,
-    /// When the oldest of them leaves the window, in seconds from now.
+    /// When the oldest of them leaves the window, in seconds from now; if there was none, this one's `per`.
     pub frees: f64,
 }
 
@@ -152,7 +152,7 @@ impl Store {
         lifetime: Option<Duration>,
     ) -> Result<(), StoreError> {
         match self {
-            Self::Embedded(store) => store.put_session(space, name, json, lifetime),
+            Self::Embedded(store) => store.put_session(space, name, json, lifetime).await,
             Self::Redis(store) => store.put_session(space, name, json, lifetime).await,
         }
     }
@@ -160,7 +160,7 @@ impl Store {
     /// Starts the lifetime of a session anew, if it still exists.
     pub async fn touch_session(&self, space: Space, name: &str, lifetime: Option<Duration>) -> Result<(), StoreError> {
         match self {
-            Self::Embedded(store) => store.touch_session(space, name, lifetime),
+            Self::Embedded(store) => store.touch_session(space, name, lifetime).await,
             Self::Redis(store) => store.touch_session(space, name, lifetime).await,
         }
     }
@@ -168,7 +168,7 @@ impl Store {
     /// Removes a session; whether there was one.
     pub async fn delete_session(&self, space: Space, name: &str) -> Result<bool, StoreError> {
         match self {
-            Self::Embedded(store) => store.delete_session(space, name),
+            Self::Embedded(store) => store.delete_session(space, name).await,
             Self::Redis(store) => store.delete_session(space, name).await,
         }
     }
@@ -176,7 +176,7 @@ impl Store {
     /// The names of all sessions that begin like this.
     pub async fn sessions(&self, space: Space, prefix: &str) -> Result<Vec<String>, StoreError> {
         match self {
-            Self::Embedded(store) => store.sessions(space, prefix),
+            Self::Embedded(store) => store.sessions(space, prefix).await,
             Self::Redis(store) => store.sessions(space, prefix).await,
         }
     }
@@ -200,7 +200,7 @@ impl Store {
     /// Forgets counters, given by their whole names.
     pub async fn reset(&self, names: &[String]) -> Result<(), StoreError> {
         match self {
-            Self::Embedded(store) => store.reset(names),
+            Self::Embedded(store) => store.reset(names).await,
             Self::Redis(store) => store.reset(names).await,
         }
     }
@@ -208,7 +208,7 @@ impl Store {
     /// Whether the store answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         match self {
-            Self::Embedded(store) => store.ping(),
+            Self::Embedded(store) => store.ping().await,
             Self::Redis(store) => store.ping().await,
         }
     }

@@ -1,9 +1,13 @@
 //! The embedded store: a folder that one process has open.
 //!
-//! A session that was put or deleted survives the end of the process from then on, however it
-//! ends. Counters are kept in memory and written twice a second: a killed process forgets what was
-//! counted since. Everything written is made to survive a loss of power about once a second.
+//! A session that was put or deleted has been handed to the operating system by the time that is
+//! acknowledged: it survives the end of the process, however it ends. Counters are kept in memory
+//! and written twice a second: a killed process forgets what was counted since. Everything written
+//! is synced to the disk about once a second: a loss of power takes what was acknowledged since.
 //! Sliding logs are in memory only and begin anew with the process.
+//!
+//! Workers read and count for themselves, from memory for the most part. One thread changes
+//! sessions; a worker that waits for it goes on with its other connections.
 
 mod counter;
 mod counters;
@@ -11,6 +15,9 @@ mod disk;
 mod entry;
 mod fault;
 mod files;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::print_stdout)]
+mod million;
 mod rates;
 mod sessions;
 mod shards;
@@ -19,6 +26,7 @@ mod sweep;
 #[allow(clippy::unwrap_used)]
 mod tests;
 mod window;
+mod writer;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -29,6 +37,7 @@ use self::disk::Disk;
 use self::rates::Rates;
 use self::shards::lock;
 use self::sweep::Sweeper;
+use self::writer::Writer;
 use super::{Count, Counted, Quota, Space, StoreError};
 
 /// Counters are dropped from memory when not used for so long, in milliseconds.
@@ -37,6 +46,8 @@ const IDLE: u64 = 60_000;
 /// A handle of the store in the data folder; clones share it. The last one to go closes it.
 #[derive(Clone)]
 pub struct Embedded {
+    // The first to go: its thread has a part in the rest.
+    writer: Arc<Writer>,
     inner: Arc<Inner>,
 }
 
@@ -57,34 +68,45 @@ impl Embedded {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let (disk, sweeper) = (Disk::open(folder)?, Mutex::new(Sweeper::new()));
         let (counters, rates) = (Counters::new(), Rates::new());
-        Ok(Self { inner: Arc::new(Inner { disk, counters, rates, sweeper, opened: Instant::now() }) })
+        let inner = Arc::new(Inner { disk, counters, rates, sweeper, opened: Instant::now() });
+        Ok(Self { writer: Arc::new(Writer::start(Arc::clone(&inner))?), inner })
     }
 
     pub(super) fn session(&self, space: Space, names: &[&str]) -> Result<Option<(usize, Vec<u8>)>, StoreError> {
         sessions::first(&self.inner.disk, space, names, now())
     }
 
-    pub(super) fn put_session(
+    pub(super) async fn put_session(
         &self,
         space: Space,
         name: &str,
         json: &[u8],
         lifetime: Option<Duration>,
     ) -> Result<(), StoreError> {
-        sessions::put(&self.inner.disk, space, name, json, sessions::end(lifetime, now()))
+        let (name, json, expires) = (name.to_owned(), json.to_vec(), sessions::end(lifetime, now()));
+        self.write(move |inner| sessions::put(&inner.disk, space, &name, &json, expires)).await
     }
 
-    pub(super) fn touch_session(&self, space: Space, name: &str, lifetime: Option<Duration>) -> Result<(), StoreError> {
-        let now = now();
-        sessions::touch(&self.inner.disk, space, name, sessions::end(lifetime, now), now)
+    pub(super) async fn touch_session(
+        &self,
+        space: Space,
+        name: &str,
+        lifetime: Option<Duration>,
+    ) -> Result<(), StoreError> {
+        let (name, now) = (name.to_owned(), now());
+        let expires = sessions::end(lifetime, now);
+        self.write(move |inner| sessions::touch(&inner.disk, space, &name, expires, now)).await
     }
 
-    pub(super) fn delete_session(&self, space: Space, name: &str) -> Result<bool, StoreError> {
-        sessions::delete(&self.inner.disk, space, name, now())
+    pub(super) async fn delete_session(&self, space: Space, name: &str) -> Result<bool, StoreError> {
+        let name = name.to_owned();
+        self.write(move |inner| sessions::delete(&inner.disk, space, &name, now())).await
     }
 
-    pub(super) fn sessions(&self, space: Space, prefix: &str) -> Result<Vec<String>, StoreError> {
-        sessions::names(&self.inner.disk, space, prefix, now())
+    pub(super) async fn sessions(&self, space: Space, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let (inner, prefix) = (Arc::clone(&self.inner), prefix.to_owned());
+        let read = move || sessions::names(&inner.disk, space, &prefix, now());
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Err(self.inner.disk.abandoned()))
     }
 
     pub(super) fn count(&self, count: Count<'_>) -> Result<Counted, StoreError> {
@@ -101,16 +123,20 @@ impl Embedded {
         names.iter().map(|name| self.inner.counters.stands(&self.inner.disk, name, now)).collect()
     }
 
-    pub(super) fn reset(&self, names: &[String]) -> Result<(), StoreError> {
-        for name in names {
-            self.inner.rates.forget(name);
-            self.inner.counters.forget(&self.inner.disk, name)?;
-        }
-        Ok(())
+    pub(super) async fn reset(&self, names: &[String]) -> Result<(), StoreError> {
+        let names = names.to_vec();
+        self.write(move |inner| names.iter().try_for_each(|name| inner.reset(name))).await
     }
 
-    pub(super) fn ping(&self) -> Result<(), StoreError> {
-        self.inner.disk.check()
+    pub(super) async fn ping(&self) -> Result<(), StoreError> {
+        self.write(|inner| inner.disk.check()).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.run(write).await.unwrap_or_else(|| Err(self.inner.disk.abandoned()))
     }
 
     /// Counters to disk, expired entries out; to be called about twice a second, where it may block.
@@ -121,18 +147,14 @@ impl Embedded {
     pub fn sweep(&self) -> Result<(), StoreError> {
         self.inner.sweep(now())
     }
-
-    /// Brings everything to the disk. Where it may block; also done when the last handle goes.
-    ///
-    /// # Errors
-    ///
-    /// The disk failed.
-    pub fn close(&self) -> Result<(), StoreError> {
-        self.inner.flush()
-    }
 }
 
 impl Inner {
+    fn reset(&self, name: &str) -> Result<(), StoreError> {
+        self.rates.forget(name);
+        self.counters.forget(&self.disk, name)
+    }
+
     fn sweep(&self, now: u64) -> Result<(), StoreError> {
         let mut sweeper = lock(&self.sweeper);
         self.counters.write(&self.disk)?;

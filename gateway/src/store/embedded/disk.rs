@@ -86,6 +86,17 @@ impl Disk {
         self.database.persist(PersistMode::Buffer).map_err(|error| self.fault(&error))
     }
 
+    /// The folder.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// That nobody will do what was asked.
+    pub(super) fn abandoned(&self) -> StoreError {
+        let reason = "the thread that was asked has ended: see the message above, then restart";
+        StoreError { place: self.place.clone(), reason: reason.into() }
+    }
+
     /// That a name can be no entry's.
     pub(super) fn unusable(&self, name: &str) -> StoreError {
         let reason = format!("a name of {} bytes cannot be stored: it must have 1 to 60000", name.len());

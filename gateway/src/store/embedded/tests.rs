@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::thread;
 
 use tempfile::TempDir;
@@ -20,6 +22,11 @@ fn new() -> (TempDir, Embedded) {
 
 fn open(folder: &Path) -> Embedded {
     Embedded::open(folder).unwrap()
+}
+
+/// What becomes of it, on a runtime like a worker's.
+fn wait<T>(outcome: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(outcome)
 }
 
 fn quota(name: &str, renewal: i64) -> Count<'_> {
@@ -41,11 +48,11 @@ fn swept(store: &Embedded, now: u64) -> (usize, usize) {
 #[test]
 fn sessions_and_counters_outlive_the_process() {
     let (folder, store) = new();
-    store.put_session(Space::Key, "a", b"{}", None).unwrap();
-    store.put_session(Space::Key, "b", b"{1}", Some(Duration::from_secs(60))).unwrap();
-    store.put_session(Space::Org, "a", b"{2}", None).unwrap();
-    store.put_session(Space::Key, "c", b"{}", None).unwrap();
-    assert!(store.delete_session(Space::Key, "c").unwrap());
+    wait(store.put_session(Space::Key, "a", b"{}", None)).unwrap();
+    wait(store.put_session(Space::Key, "b", b"{1}", Some(Duration::from_secs(60)))).unwrap();
+    wait(store.put_session(Space::Org, "a", b"{2}", None)).unwrap();
+    wait(store.put_session(Space::Key, "c", b"{}", None)).unwrap();
+    assert!(wait(store.delete_session(Space::Key, "c")).unwrap());
     for _ in 0..3 {
         store.count(quota("q", 60)).unwrap();
         store.count(quota("for ever", 0)).unwrap();
@@ -57,23 +64,43 @@ fn sessions_and_counters_outlive_the_process() {
     assert_eq!(store.session(Space::Key, &["c", "b", "a"]).unwrap(), Some((1, b"{1}".to_vec())));
     assert_eq!(store.session(Space::Org, &["a"]).unwrap(), Some((0, b"{2}".to_vec())));
     assert_eq!(store.session(Space::Key, &["c", ""]).unwrap(), None);
-    assert!(!store.delete_session(Space::Key, "c").unwrap());
+    assert!(!wait(store.delete_session(Space::Key, "c")).unwrap());
     assert_eq!(store.quotas(&["q"]).unwrap(), renews);
     assert_eq!(store.count(quota("q", 60)).unwrap().quota.unwrap().used, 4);
     assert_eq!((used(&store, "for ever"), used(&store, "none")), (Some(3), None));
 }
 
 #[test]
+fn a_change_that_waits_for_the_disk_keeps_no_worker_and_is_made_even_if_nobody_waits_for_it() {
+    let (folder, store) = new();
+    let put = |name| store.put_session(Space::Key, name, b"{}", None);
+    let busy = store.inner.disk.begin();
+    wait(async {
+        let (mut awaited, mut left) = (pin!(put("a")), Box::pin(put("b")));
+        let mut nobody = Context::from_waker(Waker::noop());
+        assert!(awaited.as_mut().poll(&mut nobody).is_pending());
+        assert!(left.as_mut().poll(&mut nobody).is_pending());
+        drop(left);
+        assert_eq!(store.session(Space::Key, &["a"]).unwrap(), None);
+        drop(busy);
+        awaited.await.unwrap();
+    });
+    drop(store);
+    let found = open(folder.path()).session(Space::Key, &["b"]).unwrap();
+    assert_eq!(found, Some((0, b"{}".to_vec())));
+}
+
+#[test]
 fn sessions_are_listed_by_prefix_and_without_the_expired() {
     let (_folder, store) = new();
     for name in ["org1a", "org1b", "org2a"] {
-        store.put_session(Space::Key, name, b"{}", Some(Duration::from_secs(9))).unwrap();
+        wait(store.put_session(Space::Key, name, b"{}", Some(Duration::from_secs(9)))).unwrap();
     }
     sessions::put(&store.inner.disk, Space::Key, "org1c", b"{}", now() - 1).unwrap();
 
-    assert_eq!(store.sessions(Space::Key, "org1").unwrap(), ["org1a", "org1b"]);
-    assert_eq!(store.sessions(Space::Key, "").unwrap().len(), 3);
-    assert_eq!(store.sessions(Space::Org, "").unwrap(), [""; 0]);
+    assert_eq!(wait(store.sessions(Space::Key, "org1")).unwrap(), ["org1a", "org1b"]);
+    assert_eq!(wait(store.sessions(Space::Key, "")).unwrap().len(), 3);
+    assert_eq!(wait(store.sessions(Space::Org, "")).unwrap(), [""; 0]);
 }
 
 #[test]
@@ -169,11 +196,11 @@ fn reset_forgets_counters_and_logs_for_good() {
     store.sweep().unwrap();
 
     store.count(quota("q", 60)).unwrap();
-    store.reset(&["q".into(), "q".into(), "r".into(), "unknown".into()]).unwrap();
+    wait(store.reset(&["q".into(), "q".into(), "r".into(), "unknown".into()])).unwrap();
     assert_eq!(used(&store, "q"), None);
     assert_eq!(store.count(both).unwrap(), first);
     store.sweep().unwrap();
-    store.reset(&["q".into()]).unwrap();
+    wait(store.reset(&["q".into()])).unwrap();
     drop(store);
     assert_eq!(used(&open(folder.path()), "q"), None);
 }
@@ -202,11 +229,12 @@ fn threads_that_count_at_once_get_exactly_what_there_is() {
 #[test]
 fn a_deleted_session_is_not_revived_by_those_who_touch_it() {
     let (_folder, store) = new();
+    let disk = &store.inner.disk;
     for _ in 0..200 {
-        store.put_session(Space::Key, "a", b"{}", None).unwrap();
+        sessions::put(disk, Space::Key, "a", b"{}", 0).unwrap();
         thread::scope(|scope| {
-            scope.spawn(|| store.touch_session(Space::Key, "a", Some(Duration::from_secs(9))).unwrap());
-            scope.spawn(|| store.delete_session(Space::Key, "a").unwrap());
+            scope.spawn(|| sessions::touch(disk, Space::Key, "a", NOW + 9, NOW).unwrap());
+            scope.spawn(|| sessions::delete(disk, Space::Key, "a", NOW).unwrap());
         });
         assert_eq!(store.session(Space::Key, &["a"]).unwrap(), None);
     }
@@ -216,13 +244,13 @@ fn a_deleted_session_is_not_revived_by_those_who_touch_it() {
 fn names_that_the_database_cannot_hold_are_refused() {
     let (_folder, store) = new();
     for name in ["", &"n".repeat(70_000)] {
-        let refusal = store.put_session(Space::Key, name, b"{}", None).unwrap_err();
+        let refusal = wait(store.put_session(Space::Key, name, b"{}", None)).unwrap_err();
         assert!(refusal.reason.ends_with("it must have 1 to 60000"), "{refusal}");
         assert_eq!(store.session(Space::Key, &[name]).unwrap(), None);
-        assert!(!store.delete_session(Space::Key, name).unwrap());
+        assert!(!wait(store.delete_session(Space::Key, name)).unwrap());
         assert!(store.count(quota(name, 1)).is_err());
     }
-    store.put_session(Space::Key, &"n".repeat(60_000), b"{}", Some(Duration::from_secs(9))).unwrap();
+    wait(store.put_session(Space::Key, &"n".repeat(60_000), b"{}", Some(Duration::from_secs(9)))).unwrap();
     store.sweep().unwrap();
 }
 

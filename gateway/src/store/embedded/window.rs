@@ -32,7 +32,7 @@ impl Window {
         let per = nanoseconds(limit.per);
         self.slide(per, now);
         let admitted = (self.requests as f64) < limit.rate;
-        let rated = Rated { admitted, used: self.requests, frees: self.frees(per, now) };
+        let rated = Rated { admitted, used: self.requests, frees: self.frees(limit, now) };
         if !limit.dry_run {
             self.log(per, now);
             self.trim(limit.rate.ceil() as u64);
@@ -52,9 +52,9 @@ impl Window {
         }
     }
 
-    fn frees(&self, per: u64, now: u64) -> f64 {
-        let leaves = self.slices.front().map(|oldest| oldest.last.saturating_add(per));
-        leaves.map_or(0.0, |leaves| leaves.saturating_sub(now) as f64 / 1e9)
+    fn frees(&self, limit: &RateCount<'_>, now: u64) -> f64 {
+        let leaves = self.slices.front().map(|oldest| oldest.last.saturating_add(nanoseconds(limit.per)));
+        leaves.map_or(limit.per.max(0.0), |leaves| leaves.saturating_sub(now) as f64 / 1e9)
     }
 
     fn log(&mut self, per: u64, now: u64) {
@@ -120,7 +120,8 @@ mod tests {
         let rated = window.count(&asked, SECOND / 2);
         assert_eq!((rated.admitted, rated.used), (false, 3));
         assert_eq!(rated.frees, 0.5 + 997e-9);
-        assert!(window.count(&asked, SECOND + 997).admitted, "asking is not logged");
+        let rated = window.count(&asked, SECOND + 999);
+        assert_eq!((rated.admitted, rated.used, rated.frees), (true, 0, 1.0), "asking is not logged");
     }
 
     #[test]
