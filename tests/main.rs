@@ -6,6 +6,7 @@ mod access_log;
 mod auth;
 mod command_line;
 mod configuration;
+mod control;
 mod definitions;
 mod demo;
 mod drain;

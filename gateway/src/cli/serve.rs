@@ -13,7 +13,7 @@ use super::CliError;
 use crate::auth::keys::Keys;
 use crate::chain::Shared;
 use crate::cluster::{self, Heard, Notice};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Control};
 use crate::control::{self, Loaded};
 use crate::error::Pages;
 use crate::listener::{Gateway, Listener};
@@ -51,6 +51,12 @@ fn announce(loaded: &config::Loaded) {
     }
     for key in &loaded.unknown {
         debug!(key, "unknown key");
+    }
+    let Control { secret, open, .. } = &loaded.config.control;
+    match open {
+        _ if !secret.0.is_empty() => {}
+        true => warn!("the control API is open to everybody who reaches this port: set secret in tyk.conf"),
+        false => info!("the control API lets nobody in: set secret in tyk.conf to use it"),
     }
     for problem in &loaded.problems {
         error!("{problem}");

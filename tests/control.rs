@@ -1,0 +1,213 @@
+//! The control API, as operators and their tools use it.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Api, Gateway, Setup, Upstream, api, request, until};
+
+const SECRET: &str = "control-secret";
+const REFUSED: &str = "Attempted administrative access with invalid or missing key!";
+
+async fn call(gateway: &Gateway, method: &str, path: &str, body: &Value) -> Answer {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    gateway.send(request(method, path).header("X-Tyk-Authorization", SECRET), &body).await
+}
+
+fn said(answer: &Answer) -> (u16, String) {
+    (answer.status(), answer.json()["message"].as_str().unwrap_or_default().to_owned())
+}
+
+fn controlled(setup: impl Into<Setup>) -> Setup {
+    setup.into().conf(json!({"secret": SECRET}))
+}
+
+/// An API that stored keys open.
+fn keyed(upstream: &Upstream) -> Api {
+    api(upstream).with(json!({"use_keyless": false}))
+}
+
+fn session(changes: Value) -> Value {
+    let mut session =
+        json!({"org_id": "default", "access_rights": {"api": {"api_id": "api", "versions": ["Default"]}}});
+    session.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    session
+}
+
+async fn status(gateway: &Gateway, key: &str) -> u16 {
+    gateway.send(request("GET", "/x").header("Authorization", key), "").await.status()
+}
+
+#[tokio::test]
+async fn only_the_secret_opens_the_control_api() {
+    let gateway = Gateway::start(controlled(Setup::new())).await;
+    for given in [None, Some(""), Some("wrong")] {
+        for path in ["/tyk/keys", "/tyk/apis", "/tyk/reload", "/tyk/nowhere", "/tyk"] {
+            let request =
+                given.map_or(request("GET", path), |given| request("GET", path).header("X-Tyk-Authorization", given));
+            assert_eq!(said(&gateway.send(request, "").await), (403, REFUSED.to_owned()), "{given:?} {path}");
+        }
+    }
+    assert_eq!(call(&gateway, "GET", "/tyk/apis/", &Value::Null).await.text(), "[]\n");
+    let nowhere = call(&gateway, "GET", "/tyk/nowhere", &Value::Null).await;
+    assert_eq!((nowhere.status(), nowhere.text()), (404, "404 page not found\n"));
+    let method = call(&gateway, "PATCH", "/tyk/apis", &Value::Null).await;
+    assert_eq!(said(&method), (405, "Method not supported".to_owned()));
+}
+
+#[tokio::test]
+async fn an_empty_secret_lets_nobody_in_unless_the_operator_says_so() {
+    let closed = Gateway::start(Setup::new()).await;
+    assert_eq!(closed.get("/tyk/apis").await.status(), 403);
+    let empty = request("GET", "/tyk/apis").header("X-Tyk-Authorization", "");
+    assert_eq!(closed.send(empty, "").await.status(), 403);
+    let open = Gateway::start(Setup::new().conf(json!({"allow_unauthenticated_control_api": true}))).await;
+    assert_eq!(open.get("/tyk/apis").await.status(), 200);
+    open.process.says("the control API is open to everybody").await;
+}
+
+#[tokio::test]
+async fn a_key_is_made_shown_changed_and_removed() {
+    let upstream = Upstream::start().await;
+    for hashed in [false, true] {
+        let conf = json!({"hash_keys": hashed, "enable_hashed_keys_listing": true});
+        let gateway = Gateway::start(controlled(keyed(&upstream)).conf(conf)).await;
+        let made = call(&gateway, "POST", "/tyk/keys/create", &session(json!({"alias": "jane"}))).await.json();
+        let (key, hash) = (made["key"].as_str().unwrap().to_owned(), made["key_hash"].as_str().map(str::to_owned));
+        assert_eq!((made["action"].as_str(), hash.is_some()), (Some("added"), hashed));
+        assert_eq!(status(&gateway, &key).await, 200);
+
+        let path = format!("/tyk/keys/{key}");
+        let shown = call(&gateway, "GET", &path, &Value::Null).await.json();
+        assert_eq!((shown["alias"].as_str(), shown["org_id"].as_str()), (Some("jane"), Some("default")));
+        let listed = call(&gateway, "GET", "/tyk/keys", &Value::Null).await.json();
+        assert_eq!(listed, json!({"keys": [hash.as_ref().unwrap_or(&key)]}));
+        if let Some(hash) = &hash {
+            let shown = call(&gateway, "GET", &format!("/tyk/keys/{hash}?hashed=1"), &Value::Null).await.json();
+            assert_eq!(shown["alias"].as_str(), Some("jane"));
+        }
+
+        let changed = call(&gateway, "PUT", &path, &session(json!({"is_inactive": true}))).await.json();
+        assert_eq!(changed["action"].as_str(), Some("modified"));
+        assert_eq!(status(&gateway, &key).await, 403, "a change counts at once");
+        let shown_again = call(&gateway, "GET", &path, &Value::Null).await.json();
+        assert_eq!((&shown_again["alias"], &shown_again["date_created"]), (&Value::Null, &shown["date_created"]));
+
+        assert_eq!(call(&gateway, "DELETE", &path, &Value::Null).await.json()["action"].as_str(), Some("deleted"));
+        assert_eq!(status(&gateway, &key).await, 403);
+        let gone = call(&gateway, "GET", &path, &Value::Null).await;
+        assert_eq!(said(&gone), (404, "Key not found".to_owned()));
+        let gone = call(&gateway, "DELETE", &path, &Value::Null).await;
+        assert_eq!(said(&gone), (404, "There is no such key found".to_owned()));
+        let gone = call(&gateway, "PUT", &path, &session(json!({}))).await;
+        assert_eq!(said(&gone), (404, "Key is not found".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_key_is_refused_and_nothing_stored() {
+    let gateway = Gateway::start(controlled(Setup::new())).await;
+    let broken = gateway.send(request("POST", "/tyk/keys/create").header("X-Tyk-Authorization", SECRET), "{").await;
+    assert_eq!(said(&broken), (500, "Unmarshalling failed".to_owned()));
+    let master = call(&gateway, "POST", "/tyk/keys/create", &json!({})).await;
+    let no_rights = "Failed to create key, keys must have at least one Access Rights record set.";
+    assert_eq!(said(&master), (400, no_rights.to_owned()));
+    let unknown = session(json!({"apply_policies": ["none"]}));
+    assert_eq!(call(&gateway, "POST", "/tyk/keys/create", &unknown).await.status(), 500);
+    let insecure = call(&gateway, "POST", "/tyk/keys/mine", &unknown).await;
+    assert_eq!(said(&insecure), (500, "Failed to create key, ensure security settings are correct.".to_owned()));
+    assert_eq!(call(&gateway, "POST", "/tyk/keys/ab", &session(json!({}))).await.status(), 400, "too short");
+    assert_eq!(call(&gateway, "GET", "/tyk/keys", &Value::Null).await.json(), json!({"keys": []}));
+}
+
+#[tokio::test]
+async fn a_key_that_is_written_anew_starts_its_quota_over_unless_told_otherwise() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(controlled(keyed(&upstream))).await;
+    let limited = session(json!({"quota_max": 2, "quota_renewal_rate": 3600}));
+    let key = call(&gateway, "POST", "/tyk/keys/create", &limited).await.json()["key"].as_str().unwrap().to_owned();
+    let path = format!("/tyk/keys/{key}");
+    let remaining = async || call(&gateway, "GET", &path, &Value::Null).await.json()["quota_remaining"].clone();
+
+    assert_eq!(status(&gateway, &key).await, 200);
+    assert_eq!(remaining().await, json!(1));
+    call(&gateway, "PUT", &format!("{path}?suppress_reset=1"), &limited).await;
+    assert_eq!(remaining().await, json!(1));
+    assert_eq!([status(&gateway, &key).await, status(&gateway, &key).await], [200, 403]);
+    call(&gateway, "PUT", &path, &limited).await;
+    assert_eq!(remaining().await, json!(2));
+    assert_eq!(status(&gateway, &key).await, 200);
+}
+
+#[tokio::test]
+async fn policies_are_written_and_in_force_after_a_reload() {
+    let (upstream, folder) = (Upstream::start().await, tempfile::tempdir().unwrap());
+    let conf = json!({"policies": {"policy_source": "file", "policy_path": folder.path()}});
+    let gateway = Gateway::start(controlled(keyed(&upstream)).conf(conf)).await;
+    let policy = json!({"id": "gold", "org_id": "default", "active": true, "quota_max": 1, "quota_renewal_rate": 3600,
+        "access_rights": {"api": {"api_id": "api", "versions": ["Default"]}}});
+
+    let added = call(&gateway, "POST", "/tyk/policies", &policy).await.json();
+    assert_eq!(added, json!({"key": "gold", "status": "ok", "action": "added"}));
+    assert_eq!(
+        said(&call(&gateway, "GET", "/tyk/policies/gold", &Value::Null).await),
+        (404, "Policy not found".to_owned())
+    );
+    assert_eq!(call(&gateway, "GET", "/tyk/reload?block=true", &Value::Null).await.json()["status"], "ok");
+    assert_eq!(call(&gateway, "GET", "/tyk/policies/gold", &Value::Null).await.json()["quota_max"], 1);
+
+    let made =
+        call(&gateway, "POST", "/tyk/keys/create", &json!({"org_id": "default", "apply_policies": ["gold"]})).await;
+    let key = made.json()["key"].as_str().unwrap().to_owned();
+    assert_eq!([status(&gateway, &key).await, status(&gateway, &key).await], [200, 403]);
+
+    for (id, body) in [("other", &policy), (".hidden", &json!({}))] {
+        assert_eq!(call(&gateway, "PUT", &format!("/tyk/policies/{id}"), body).await.status(), 400, "{id}");
+    }
+    assert_eq!(call(&gateway, "DELETE", "/tyk/policies/gold", &Value::Null).await.status(), 200);
+    call(&gateway, "GET", "/tyk/reload/?block=true", &Value::Null).await;
+    assert_eq!(status(&gateway, &key).await, 403, "a key whose policy is gone");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn definitions_are_written_and_served_after_a_reload() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(controlled(api(&upstream).named("first"))).await;
+    let second = api(&upstream).named("second").definition;
+
+    let added = call(&gateway, "POST", "/tyk/apis", &second).await.json();
+    assert_eq!(added, json!({"key": "second", "status": "ok", "action": "added"}));
+    assert_eq!(gateway.get("/second/").await.status(), 404, "not before the reload");
+    call(&gateway, "GET", "/tyk/reload?block=true", &Value::Null).await;
+    assert_eq!(gateway.get("/second/").await.status(), 200);
+    assert_eq!(call(&gateway, "GET", "/tyk/apis/second", &Value::Null).await.json(), second);
+    assert_eq!(call(&gateway, "GET", "/tyk/apis", &Value::Null).await.json().as_array().unwrap().len(), 2);
+
+    let broken = api(&upstream).named("third").with(json!({"use_oauth2": true, "use_keyless": false})).definition;
+    let refused = said(&call(&gateway, "POST", "/tyk/apis", &broken).await);
+    assert!(
+        refused.0 == 400 && refused.1.starts_with("Validation of API Definition failed. Reason: use_oauth2: "),
+        "{refused:?}"
+    );
+    let elsewhere = call(&gateway, "PUT", "/tyk/apis/first", &second).await;
+    assert!(said(&elsewhere).1.starts_with("Request APIID does not match"), "{elsewhere:?}");
+
+    assert_eq!(call(&gateway, "DELETE", "/tyk/apis/first", &Value::Null).await.status(), 200);
+    assert_eq!(call(&gateway, "DELETE", "/tyk/apis/none", &Value::Null).await.status(), 404);
+    call(&gateway, "GET", "/tyk/reload/group", &Value::Null).await;
+    until("the reload", async || gateway.get("/first/").await.status() == 404).await;
+    assert_eq!(gateway.get("/second/").await.status(), 200);
+}
+
+#[tokio::test]
+async fn sessions_of_organisations_are_made_shown_and_removed() {
+    let gateway = Gateway::start(controlled(Setup::new())).await;
+    let made = call(&gateway, "POST", "/tyk/org/keys/acme", &json!({"quota_max": 5})).await.json();
+    assert_eq!(made, json!({"key": "acme", "status": "ok", "action": "added"}));
+    assert_eq!(call(&gateway, "GET", "/tyk/org/keys/acme", &Value::Null).await.json()["quota_max"], 5);
+    assert_eq!(call(&gateway, "GET", "/tyk/org/keys", &Value::Null).await.json(), json!({"keys": ["acme"]}));
+    assert_eq!(call(&gateway, "DELETE", "/tyk/org/keys/acme", &Value::Null).await.status(), 200);
+    assert_eq!(
+        said(&call(&gateway, "GET", "/tyk/org/keys/acme", &Value::Null).await),
+        (404, "Org not found".to_owned())
+    );
+}
