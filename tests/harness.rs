@@ -6,12 +6,14 @@ mod example;
 mod gateway;
 mod plugin;
 mod process;
+mod redis;
 mod setup;
 mod upstream;
 mod wire;
 
 use std::time::Duration;
 
+pub use self::redis::Redis;
 pub use api::{Api, api};
 pub use client::{Answer, Connection, request};
 pub use example::{example, python_example};

@@ -18,6 +18,7 @@ mod hooks;
 mod outage;
 mod plugin_servers;
 mod sessions;
+mod shared_store;
 mod streaming;
 mod tls;
 mod upstreams;

@@ -95,12 +95,12 @@ mod tests {
         let document = resolved(json!({
             "secrets": {"apps": "/apps"},
             "app_path": "secrets://apps",
-            "secret": "vault://elsewhere",
+            "middleware_path": "vault://elsewhere",
             "coprocess_options": {"plugin_servers": {"a": {"endpoints": ["env://ADDRESS"]}}},
         }));
         let document = document.unwrap();
         assert_eq!(document["app_path"], "/apps");
-        assert_eq!(document["secret"], "vault://elsewhere");
+        assert_eq!(document["middleware_path"], "vault://elsewhere");
         assert_eq!(document["coprocess_options"]["plugin_servers"]["a"]["endpoints"][0], "tcp://h:1");
     }
 
