@@ -17,7 +17,7 @@ use crate::store::{Space, Store, StoreError};
 /// For how long a session is remembered: a change that another program makes counts after that.
 const REMEMBERED: Duration = Duration::from_secs(10);
 /// Sessions that are remembered; beyond it the least used are forgotten.
-const SESSIONS: u64 = 500_000;
+const SESSIONS: u64 = 100_000;
 
 /// The sessions of keys, shared by all workers.
 pub struct Keys {
@@ -96,11 +96,15 @@ impl Keys {
 
     /// Stores a session under its key, in place of what was there.
     pub async fn save(&self, store: &Store, session: &Session, lifetime: Option<Duration>) -> Result<(), StoreError> {
-        let json = serde_json::to_vec(&session.state).unwrap_or_default();
+        let unwritable = |error: serde_json::Error| StoreError {
+            place: session.key.name.to_string(),
+            reason: format!("the session cannot be written as JSON: {error}"),
+        };
+        let json = serde_json::to_vec(&session.state).map_err(unwritable)?;
+        // Before as well: the caller may not stay until it is stored.
+        self.drop_remembered(&session.key.name);
         let saved = store.put_session(Space::Key, &session.key.name, &json, lifetime).await;
-        if let Some(remembered) = &self.remembered {
-            remembered.invalidate(&session.key.name);
-        }
+        self.drop_remembered(&session.key.name);
         saved
     }
 
@@ -111,10 +115,14 @@ impl Keys {
 
     /// Drops what is remembered of a key that somebody else changed.
     pub fn forget(&self, name: &str) {
+        self.drop_remembered(name);
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn drop_remembered(&self, name: &str) {
         if let Some(remembered) = &self.remembered {
             remembered.invalidate(name);
         }
-        self.epoch.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Drops all that is remembered: changes may have gone unnoticed.

@@ -12,7 +12,7 @@ use crate::error::Refusal;
 use crate::session::Session;
 
 /// Callers that are known at once; beyond it the least used are forgotten.
-const CALLERS: u64 = 200_000;
+const CALLERS: u64 = 100_000;
 /// For how many seconds a session counts before the store is asked again.
 const RECENT: i64 = 10;
 /// For how many seconds a session past its deadline counts before the plugin is asked again.

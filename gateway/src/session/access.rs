@@ -43,7 +43,7 @@ mod tests {
 
     fn entitled(urls: Vec<AllowedUrl>) -> State {
         let rights = AccessDefinition { allowed_urls: urls, ..Default::default() };
-        State { access_rights: [("a".to_owned(), rights)].into(), ..Default::default() }
+        State { access_rights: [("a".to_owned(), Box::new(rights))].into(), ..Default::default() }
     }
 
     fn url(pattern: &str) -> AllowedUrl {

@@ -20,7 +20,11 @@ pub fn from_plugin(session: SessionState) -> State {
         quota_renews: session.quota_renews,
         quota_remaining: session.quota_remaining,
         quota_renewal_rate: session.quota_renewal_rate,
-        access_rights: session.access_rights.into_iter().map(|(id, rights)| (id, from_rights(rights))).collect(),
+        access_rights: session
+            .access_rights
+            .into_iter()
+            .map(|(id, rights)| (id, Box::new(from_rights(rights))))
+            .collect(),
         org_id: session.org_id,
         oauth_client_id: session.oauth_client_id,
         oauth_keys: session.oauth_keys.into_iter().collect(),

@@ -50,9 +50,9 @@ pub struct State {
     /// Seconds; the quota never renews unless positive.
     #[serde(skip_serializing_if = "zero")]
     pub quota_renewal_rate: i64,
-    /// What may be called, by API id; empty is everything.
+    /// What may be called, by API id; empty is everything. Boxed, as a map has room for eleven at once.
     #[serde(skip_serializing_if = "zero")]
-    pub access_rights: BTreeMap<String, AccessDefinition>,
+    pub access_rights: BTreeMap<String, Box<AccessDefinition>>,
     /// The organisation.
     #[serde(skip_serializing_if = "zero")]
     pub org_id: String,
@@ -307,7 +307,7 @@ pub struct Monitor {
 impl State {
     /// The rights on an API that has limits of its own.
     pub fn own_limit(&self, api_id: &str) -> Option<&AccessDefinition> {
-        self.access_rights.get(api_id).filter(|rights| !rights.limit.is_empty())
+        self.access_rights.get(api_id).map(|rights| &**rights).filter(|rights| !rights.limit.is_empty())
     }
 
     /// The session's own rate and quota, which count where an API has none of its own.

@@ -210,7 +210,8 @@ impl Merge {
                 granted.rights.allowance_scope.clone_from(&granted.set_by);
             }
         }
-        state.access_rights = self.rights.into_iter().map(|(api_id, granted)| (api_id, granted.rights)).collect();
+        state.access_rights =
+            self.rights.into_iter().map(|(api_id, granted)| (api_id, Box::new(granted.rights))).collect();
         if let [only] = state.access_rights.values().collect::<Vec<_>>()[..] {
             let quota_remaining = self.root.quota_remaining;
             self.root = Limit { quota_remaining, ..only.limit.clone() };
