@@ -14,6 +14,7 @@ mod durability;
 mod examples;
 mod front_door;
 mod harness;
+mod headers;
 mod hooks;
 mod outage;
 mod plugin_servers;

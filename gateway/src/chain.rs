@@ -1,6 +1,7 @@
 //! The order of things: what happens to a request of an API, step by step.
 
 mod compile;
+mod headers;
 mod limits;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use http::header::TRAILER;
 use http::{HeaderName, HeaderValue};
 
 pub use compile::{CompileError, Shared, compile, lifetimes};
+pub use headers::HeaderChange;
 pub use limits::Limits;
 
 use crate::auth::session_cache::Counts;
@@ -32,6 +34,8 @@ enum Step {
     Auth(Box<Auth>),
     /// Takes credentials out of the request.
     Strip(Strip),
+    /// Headers that every request gets or loses.
+    Headers(HeaderChange),
     /// Expiry, access rights, allowed URLs, rate and quota of the session.
     Limits(Box<Limits>),
 }
@@ -41,6 +45,8 @@ pub struct Chain {
     api_id: Arc<str>,
     request: Vec<Step>,
     upstream: Upstream,
+    /// Headers that every reply gets or loses.
+    reply_headers: Option<HeaderChange>,
     response: Vec<Hook>,
 }
 
@@ -71,7 +77,7 @@ impl Chain {
         let before = self.request.iter().filter_map(|step| match step {
             Step::Hook(hook) => Some(hook),
             Step::Auth(auth) => auth.hook(),
-            Step::Strip(_) | Step::Limits(_) => None,
+            Step::Strip(_) | Step::Headers(_) | Step::Limits(_) => None,
         });
         before.chain(&self.response)
     }
@@ -90,6 +96,9 @@ impl Chain {
                 .map_err(|error| Failure::Upstream(UpstreamError::Body(error.to_string())))?;
         }
         let mut reply = self.upstream.forward(exchange, &sockets.upstream).await.map_err(Failure::Upstream)?;
+        if let Some(headers) = &self.reply_headers {
+            headers.run_on_reply(exchange, &mut reply);
+        }
         for hook in &self.response {
             hook.run_on_reply(exchange, &mut reply, sockets).await?;
         }
@@ -105,6 +114,10 @@ impl Step {
             Self::Auth(auth) => auth.run(exchange, sockets).await,
             Self::Strip(strip) => {
                 strip.run(&mut exchange.head);
+                Ok(())
+            }
+            Self::Headers(headers) => {
+                headers.run_on_request(exchange);
                 Ok(())
             }
             Self::Limits(limits) => Ok(limits.check(exchange, &sockets.store).await?),

@@ -115,6 +115,10 @@ pub struct Definition {
     pub proxy: Proxy,
     /// The versions.
     pub version_data: VersionData,
+    /// What replies go through.
+    pub response_processors: Vec<ResponseProcessor>,
+    /// Whether texts may hold variables of the request.
+    pub enable_context_vars: bool,
     /// The limit on all callers together.
     pub global_rate_limit: GlobalRateLimit,
     /// How long sessions are stored, in seconds; for ever unless positive.
@@ -323,7 +327,7 @@ pub struct VersionData {
     pub versions: BTreeMap<String, VersionInfo>,
 }
 
-/// One version of an API; its rules are checked, none is kept.
+/// One version of an API; its rules per path are checked, none is kept.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct VersionInfo {
@@ -333,6 +337,26 @@ pub struct VersionInfo {
     pub expires: String,
     /// Whether `extended_paths` counts, and not `paths`.
     pub use_extended_paths: bool,
+    /// Set on each request.
+    pub global_headers: BTreeMap<String, String>,
+    /// Removed from each request.
+    pub global_headers_remove: Vec<String>,
+    /// Whether neither counts.
+    pub global_headers_disabled: bool,
+    /// Set on each reply.
+    pub global_response_headers: BTreeMap<String, String>,
+    /// Removed from each reply.
+    pub global_response_headers_remove: Vec<String>,
+    /// Whether neither counts.
+    pub global_response_headers_disabled: bool,
+}
+
+/// What replies go through.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ResponseProcessor {
+    /// What it is.
+    pub name: String,
 }
 
 /// The limit on all callers together.
@@ -371,6 +395,11 @@ impl Definition {
     pub fn custom_auth(&self) -> bool {
         let asked = self.custom_plugin_auth_enabled || self.enable_coprocess_auth || self.use_go_plugin_auth;
         asked && !self.use_keyless
+    }
+
+    /// The version that all requests get, if there is one.
+    pub fn version(&self) -> Option<&VersionInfo> {
+        version::in_force(self).ok().flatten().and_then(|name| self.version_data.versions.get(name))
     }
 
     /// The listen path as requests are matched against it.

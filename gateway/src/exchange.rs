@@ -7,6 +7,7 @@ mod notes;
 pub mod query;
 mod streaming;
 mod target;
+mod variables;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub use notes::{HookNote, Notes, Outcome, Recall};
 pub use streaming::Streaming;
 pub(crate) use target::unescape;
 pub use target::{Target, TargetError};
+pub use variables::{Template, UnknownVariable};
 
 use crate::session::Session;
 

@@ -7,7 +7,7 @@ use md5::{Digest, Md5};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{Chain, Limits, Step};
+use super::{Chain, HeaderChange, Limits, Step};
 use crate::auth::extractor::IdExtractor;
 use crate::auth::keys::Keys;
 use crate::auth::session_cache::SessionCache;
@@ -68,9 +68,42 @@ pub fn compile(
             quota: !definition.disable_quota,
         })));
     }
+    request.extend(request_headers(definition)?.map(Step::Headers));
     request.extend(hooks.steps(HookType::Post, "post", &middleware.post)?);
     let response = hooks.list(HookType::Response, "response", &middleware.response)?;
-    Ok(Chain { api_id: definition.api_id.as_str().into(), request, upstream, response })
+    Ok(Chain {
+        api_id: definition.api_id.as_str().into(),
+        request,
+        upstream,
+        reply_headers: reply_headers(definition)?,
+        response,
+    })
+}
+
+fn request_headers(definition: &Definition) -> Result<Option<HeaderChange>, CompileError> {
+    let Some(version) = definition.version().filter(|version| !version.global_headers_disabled) else {
+        return Ok(None);
+    };
+    HeaderChange::compile(
+        (&in_version("global_headers_remove"), &version.global_headers_remove),
+        (&in_version("global_headers"), &version.global_headers),
+        definition.enable_context_vars,
+    )
+}
+
+fn reply_headers(definition: &Definition) -> Result<Option<HeaderChange>, CompileError> {
+    let Some(version) = definition.version().filter(|version| !version.global_response_headers_disabled) else {
+        return Ok(None);
+    };
+    HeaderChange::compile(
+        (&in_version("global_response_headers_remove"), &version.global_response_headers_remove),
+        (&in_version("global_response_headers"), &version.global_response_headers),
+        definition.enable_context_vars,
+    )
+}
+
+fn in_version(key: &str) -> String {
+    format!("version_data.versions.*.{key}")
 }
 
 /// How long an API lets sessions be stored.

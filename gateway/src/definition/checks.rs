@@ -40,6 +40,7 @@ pub(super) fn check(definition: &Definition, document: &Value) -> Findings {
     findings.apply(rules::EVERYONE, document);
     check_ip_lists(definition, &mut findings);
     check_limits(definition, &mut findings);
+    check_processors(definition, &mut findings);
     check_native_plugins(&definition.custom_middleware.response, &mut findings);
     version::check(definition, document, &mut findings);
     findings
@@ -149,6 +150,19 @@ fn check_limits(definition: &Definition, findings: &mut Findings) {
             "expiration",
             format!("{:?}: expiry of APIs is not supported yet: remove it", definition.expiration),
         );
+    }
+}
+
+/// Headers are changed and response hooks run without one.
+fn check_processors(definition: &Definition, findings: &mut Findings) {
+    for (index, processor) in definition.response_processors.iter().enumerate() {
+        if !matches!(processor.name.as_str(), "header_injector" | "custom_mw_res_hook") {
+            let path = format!("response_processors[{index}].name");
+            findings.refuse(
+                path,
+                format!("{:?} is not supported yet: remove it; response hooks need none", processor.name),
+            );
+        }
     }
 }
 

@@ -44,7 +44,6 @@ const TLS: &str = "TLS to the upstream cannot be configured per API yet: remove 
 const CERTIFICATES: &str = "certificates of APIs are not supported yet: remove the setting";
 const CORS: &str =
     "CORS is not supported yet: set it to false, and answer for the origins in the upstream or in a hook";
-const HEADERS: &str = "header changes are not supported yet: remove them, or make them in a hook";
 const SIZE: &str = "size limits of APIs are not supported yet: remove it, or set http_server_options.max_request_body_size in tyk.conf";
 const OURS: &str = "this setting of hooks is not supported yet: remove it";
 
@@ -55,7 +54,6 @@ pub(super) static EVERYONE: &[Rule] = &[
     rule("CORS.options_passthrough", CORS),
     rule("definition.enabled", "versions are not supported yet: set it to false and give each version a definition of its own"),
     rule("enable_batch_request_support", "batch requests are not supported yet: set it to false"),
-    rule("response_processors", "response processors are not supported yet: remove them; response hooks need none"),
     rule("custom_middleware_bundle", "plugin bundles are not supported yet: write the hooks into custom_middleware, or set custom_middleware_bundle_disabled")
         .unless("custom_middleware_bundle_disabled"),
     rule("custom_middleware.*.timeout_ms", OURS),
@@ -93,10 +91,6 @@ pub(super) static PROTECTED: &[Rule] = &[
 
 /// For the version in force.
 pub(super) static VERSION: &[Rule] = &[
-    rule("global_headers", HEADERS).unless("global_headers_disabled"),
-    rule("global_headers_remove", HEADERS).unless("global_headers_disabled"),
-    rule("global_response_headers", HEADERS).unless("global_response_headers_disabled"),
-    rule("global_response_headers_remove", HEADERS).unless("global_response_headers_disabled"),
     rule("global_size_limit", SIZE).unless("global_size_limit_disabled"),
     rule(
         "global_enforce_timeout",
@@ -111,7 +105,6 @@ pub(super) static IGNORED: &[(&str, Option<&str>)] = &[
     ("cache_options.enable_cache", None),
     ("event_handlers.events", None),
     ("error_overrides", Some("error_overrides_disabled")),
-    ("enable_context_vars", None),
     ("uptime_tests.check_list", None),
     ("tags", Some("tags_disabled")),
     ("tag_headers", None),

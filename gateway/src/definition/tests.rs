@@ -152,7 +152,7 @@ fn steps_that_are_not_built_are_refused_by_their_path() {
     for (changes, path) in [
         (json!({"CORS": {"options_passthrough": true}}), "CORS.options_passthrough"),
         (json!({"definition": {"enabled": true}}), "definition.enabled"),
-        (json!({"response_processors": [{"name": "header_injector"}]}), "response_processors"),
+        (json!({"response_processors": [{"name": "response_body_transform_jq"}]}), "response_processors[0].name"),
         (json!({"custom_middleware_bundle": "b.zip"}), "custom_middleware_bundle"),
         (
             json!({"custom_middleware": {"response": [{"name": "f", "path": "./p.so"}]}}),
@@ -202,7 +202,6 @@ fn what_is_switched_off_is_not_refused() {
 fn rules_of_the_version_in_force_are_refused_and_those_of_others_are_not() {
     let below = |path: &str| format!("version_data.versions.Default.{path}");
     for (changes, path) in [
-        (json!({"global_headers": {"X-A": "1"}}), "global_headers"),
         (json!({"global_size_limit": 10}), "global_size_limit"),
         (json!({"expires": "2020-01-02 15:04"}), "expires"),
         (
@@ -215,7 +214,7 @@ fn rules_of_the_version_in_force_are_refused_and_those_of_others_are_not() {
         assert_eq!(refused(&version(changes)), [below(path)]);
     }
     for changes in [
-        json!({"global_headers": {"X-A": "1"}, "global_headers_disabled": true}),
+        json!({"global_headers": {"X-A": "1"}, "global_size_limit": 1, "global_size_limit_disabled": true}),
         json!({"paths": {"white_list": ["/a"]}}),
         json!({"use_extended_paths": false, "extended_paths": {"black_list": [{"path": "/b"}]}}),
     ] {

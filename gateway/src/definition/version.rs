@@ -26,7 +26,7 @@ pub(super) fn check(definition: &Definition, document: &Value, findings: &mut Fi
     }
 }
 
-fn in_force(definition: &Definition) -> Result<Option<&str>, Refusal> {
+pub(super) fn in_force(definition: &Definition) -> Result<Option<&str>, Refusal> {
     let data = &definition.version_data;
     let refuse =
         |path: &str, reason: &str| Err(Refusal { path: format!("version_data.{path}"), reason: reason.to_owned() });
