@@ -121,8 +121,8 @@ async fn of_two_equal_listen_paths_the_second_is_moved_and_told() {
 #[tokio::test]
 async fn keys_of_a_definition_that_have_no_effect_yet_are_named() {
     let upstream = Upstream::start().await;
-    let gateway = Gateway::start(api(&upstream).with(json!({"enable_context_vars": true, "tags": ["a"]}))).await;
+    let gateway = Gateway::start(api(&upstream).with(json!({"detailed_tracing": true, "tags": ["a"]}))).await;
 
     let line = gateway.process.says("have no effect").await;
-    assert!(line.contains("api.json") && line.contains("enable_context_vars, tags"), "{line}");
+    assert!(line.contains("api.json") && line.contains("tags, detailed_tracing"), "{line}");
 }

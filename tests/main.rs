@@ -16,6 +16,7 @@ mod front_door;
 mod harness;
 mod headers;
 mod hooks;
+mod limits;
 mod outage;
 mod plugin_servers;
 mod sessions;

@@ -2,42 +2,53 @@
 
 mod compile;
 mod headers;
+mod limiter;
 mod limits;
+mod organisation;
 
 use std::sync::Arc;
 
 use http::header::TRAILER;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderValue, Method};
 
 pub use compile::{CompileError, Shared, compile, lifetimes};
 pub use headers::HeaderChange;
-pub use limits::Limits;
+pub use limiter::Limiter;
+pub use limits::{ApiLimit, Limits};
+pub use organisation::Organisation;
 
 use crate::auth::session_cache::Counts;
 use crate::auth::{Auth, Strip};
+use crate::config::RateHeaders;
 use crate::error::{Failure, Stop};
-use crate::exchange::{Exchange, Reply};
+use crate::exchange::{Exchange, Reply, standing};
 use crate::hook::Hook;
+use crate::session::Session;
 use crate::sockets::Sockets;
 use crate::upstream::{Upstream, UpstreamError, strip_hop_by_hop};
 
-const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const RATE_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+/// Where, below the listen path, a caller is told its limits.
+const OWN_LIMITS: &str = "/tyk/rate-limits/";
 const ZERO: HeaderValue = HeaderValue::from_static("0");
 
 /// One step before the upstream.
 enum Step {
     /// A Pre, PostKeyAuth or Post hook.
     Hook(Hook),
+    /// The limits of the API's organisation.
+    Organisation(Box<Organisation>),
     /// The methods of auth.
     Auth(Box<Auth>),
     /// Takes credentials out of the request.
     Strip(Strip),
     /// Headers that every request gets or loses.
     Headers(HeaderChange),
+    /// Where the quota stands, for PostKeyAuth hooks.
+    NoteQuota(Arc<Limits>),
     /// Expiry, access rights, allowed URLs, rate and quota of the session.
-    Limits(Box<Limits>),
+    Limits(Arc<Limits>),
+    /// The rate of all callers together.
+    ApiLimit(Box<ApiLimit>),
 }
 
 /// The steps that an API's definition asks for, compiled when it was loaded.
@@ -48,6 +59,7 @@ pub struct Chain {
     /// Headers that every reply gets or loses.
     reply_headers: Option<HeaderChange>,
     response: Vec<Hook>,
+    headers: RateHeaders,
 }
 
 impl Chain {
@@ -77,13 +89,21 @@ impl Chain {
         let before = self.request.iter().filter_map(|step| match step {
             Step::Hook(hook) => Some(hook),
             Step::Auth(auth) => auth.hook(),
-            Step::Strip(_) | Step::Headers(_) | Step::Limits(_) => None,
+            Step::Organisation(_)
+            | Step::Strip(_)
+            | Step::NoteQuota(_)
+            | Step::Limits(_)
+            | Step::ApiLimit(_)
+            | Step::Headers(_) => None,
         });
         before.chain(&self.response)
     }
 
     /// Takes `exchange` through the chain, unless a step answers in the upstream's place.
     pub async fn run(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<Reply, Stop> {
+        if let Some(limits) = self.asked_for_limits(exchange) {
+            return self.tell_limits(limits, exchange, sockets).await;
+        }
         for step in &self.request {
             step.run(exchange, sockets).await?;
         }
@@ -102,8 +122,62 @@ impl Chain {
         for hook in &self.response {
             hook.run_on_reply(exchange, &mut reply, sockets).await?;
         }
-        finish(&mut reply, exchange, &self.api_id);
+        self.finish(&mut reply, exchange);
         Ok(reply)
+    }
+
+    /// The limits that a caller asks to be told; nobody is, where everybody may call.
+    fn asked_for_limits(&self, exchange: &Exchange) -> Option<&Limits> {
+        let head = &exchange.head;
+        if head.method != Method::GET || !head.target.path().ends_with(OWN_LIMITS) {
+            return None;
+        }
+        let limits = self.request.iter().find_map(|step| match step {
+            Step::Limits(limits) => Some(&**limits),
+            _ => None,
+        })?;
+        (limits.listen_path.strip(&head.target) == OWN_LIMITS).then_some(limits)
+    }
+
+    /// Tells a caller its limits: whoever may call is told, and nothing is counted but for the organisation.
+    async fn tell_limits(
+        &self,
+        limits: &Limits,
+        exchange: &mut Exchange,
+        sockets: &Arc<Sockets>,
+    ) -> Result<Reply, Stop> {
+        for step in &self.request {
+            match step {
+                Step::Organisation(_) | Step::Auth(_) => step.run(exchange, sockets).await?,
+                Step::Hook(_)
+                | Step::Strip(_)
+                | Step::NoteQuota(_)
+                | Step::Limits(_)
+                | Step::ApiLimit(_)
+                | Step::Headers(_) => {}
+            }
+        }
+        Ok(limits.tell(exchange, &sockets.store).await?)
+    }
+
+    /// What the proxy owes the client on every reply: no hop-by-hop headers, and the quota's figures,
+    /// which are zeros for callers without a session. The rate's figures stand in their place, if
+    /// they are wanted, on replies that are not proxied, too.
+    fn finish(&self, reply: &mut Reply, exchange: &Exchange) {
+        let trailer = reply.headers().get(TRAILER).filter(|_| reply.body().bytes().is_none()).cloned();
+        let headers = reply.headers_mut();
+        strip_hop_by_hop(headers);
+        if let Some(trailer) = trailer {
+            headers.insert(TRAILER, trailer);
+        }
+        if self.headers == RateHeaders::Rates {
+            return standing::remove(headers);
+        }
+        let quota = |session: &Arc<Session>| session.quota(&self.api_id, exchange.standing.quota);
+        standing::write(
+            headers,
+            exchange.session.as_ref().map_or([ZERO; 3], |session| quota(session).map(HeaderValue::from)),
+        );
     }
 }
 
@@ -120,23 +194,13 @@ impl Step {
                 headers.run_on_request(exchange);
                 Ok(())
             }
+            Self::Organisation(organisation) => Ok(organisation.check(&sockets.store).await?),
+            Self::NoteQuota(limits) => {
+                limits.note_quota(exchange, &sockets.store).await;
+                Ok(())
+            }
             Self::Limits(limits) => Ok(limits.check(exchange, &sockets.store).await?),
+            Self::ApiLimit(limit) => Ok(limit.check(exchange, &sockets.store).await?),
         }
     }
-}
-
-/// What the proxy owes the client on every reply: no hop-by-hop headers, and the quota's figures,
-/// which are zeros for callers without a session.
-fn finish(reply: &mut Reply, exchange: &Exchange, api_id: &str) {
-    let trailer = reply.headers().get(TRAILER).filter(|_| reply.body().bytes().is_none()).cloned();
-    let headers = reply.headers_mut();
-    strip_hop_by_hop(headers);
-    if let Some(trailer) = trailer {
-        headers.insert(TRAILER, trailer);
-    }
-    let [limit, remaining, reset] =
-        exchange.session.as_ref().map_or([ZERO; 3], |session| session.quota(api_id).map(HeaderValue::from));
-    headers.insert(RATE_LIMIT, limit);
-    headers.insert(RATE_REMAINING, remaining);
-    headers.insert(RATE_RESET, reset);
 }

@@ -6,6 +6,7 @@ mod environment;
 mod error;
 mod identity;
 mod keys;
+mod limits;
 mod plugin_servers;
 mod reference;
 mod storage;
@@ -26,6 +27,7 @@ pub use self::control::Control;
 use self::error::Origins;
 pub use self::error::{ConfigError, Problem};
 pub use self::identity::{Keys, PolicySource};
+pub use self::limits::{Limits, RateHeaders, RateLimiter};
 pub use self::storage::{ClientCertificate, Messages, Redis, RedisTls, Secret, Server, Servers, Storage};
 use crate::json;
 use crate::session::lifetime::Lifetimes;
@@ -63,6 +65,8 @@ pub struct Config {
     pub keys: Keys,
     /// How long sessions are stored, but for what an API says.
     pub lifetimes: Lifetimes,
+    /// How requests are counted.
+    pub limits: Limits,
     /// Where policies are.
     pub policies: PolicySource,
     /// Where sessions and counters live.

@@ -73,9 +73,17 @@ pub enum Failure {
     /// A method of auth does not let the caller in.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// The store could not count the request.
+    /// The store could not count the request, which is refused as if it were over this limit.
+    #[error("the request could not be counted: {cause}")]
+    Uncounted {
+        /// What it counts as.
+        limit: Denied,
+        /// What happened.
+        cause: StoreError,
+    },
+    /// The store could not count the request in its window.
     #[error("the request could not be counted: {0}")]
-    Uncounted(#[from] StoreError),
+    NoWindow(StoreError),
     /// No auth step left a session.
     #[error("no auth step left a session")]
     SessionMissing,
@@ -126,18 +134,14 @@ impl Failure {
             Self::Auth(error) => return error.answer(),
             Self::NoIdentity(_) => (StatusCode::BAD_REQUEST, "Authorization field missing"),
             // A limit that cannot be checked is one that is used up.
-            Self::Uncounted(_) => (StatusCode::FORBIDDEN, "Quota exceeded"),
+            Self::Uncounted { limit, .. } => denied(*limit),
+            Self::NoWindow(_) => (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem proxying the request"),
             Self::NoSession(_) => (StatusCode::FORBIDDEN, "Forbidden"),
             Self::SessionMissing => (
                 StatusCode::BAD_REQUEST,
                 "Session state is missing or unset! Please make sure that auth headers are properly applied",
             ),
-            Self::Denied(Denied::Inactive) => (StatusCode::FORBIDDEN, "Key is inactive, please renew"),
-            Self::Denied(Denied::Expired) => (StatusCode::UNAUTHORIZED, "Key has expired, please renew"),
-            Self::Denied(Denied::Api) => (StatusCode::FORBIDDEN, "Access to this API has been disallowed"),
-            Self::Denied(Denied::Path) => (StatusCode::FORBIDDEN, "Access to this resource has been disallowed"),
-            Self::Denied(Denied::Rate) => (StatusCode::TOO_MANY_REQUESTS, "Rate Limit Exceeded"),
-            Self::Denied(Denied::Quota) => (StatusCode::FORBIDDEN, "Quota exceeded"),
+            Self::Denied(reason) => denied(*reason),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
             Self::Upstream(error) => error.answer(),
         };
@@ -154,7 +158,32 @@ impl Failure {
 
     /// Whether an operator should hear of it, rather than only the client.
     pub fn is_fault(&self) -> bool {
-        matches!(self, Self::Hook { .. } | Self::NoDriver { .. } | Self::Uncounted(_) | Self::Upstream(_))
+        matches!(
+            self,
+            Self::Hook { .. } | Self::NoDriver { .. } | Self::Uncounted { .. } | Self::NoWindow(_) | Self::Upstream(_)
+        )
+    }
+}
+
+fn denied(reason: Denied) -> (StatusCode, &'static str) {
+    match reason {
+        Denied::Inactive => (StatusCode::FORBIDDEN, "Key is inactive, please renew"),
+        Denied::Expired => (StatusCode::UNAUTHORIZED, "Key has expired, please renew"),
+        Denied::Api => (StatusCode::FORBIDDEN, "Access to this API has been disallowed"),
+        Denied::Path => (StatusCode::FORBIDDEN, "Access to this resource has been disallowed"),
+        Denied::Rate => (StatusCode::TOO_MANY_REQUESTS, "Rate Limit Exceeded"),
+        Denied::Quota => (StatusCode::FORBIDDEN, "Quota exceeded"),
+        Denied::ApiRate => (StatusCode::TOO_MANY_REQUESTS, "API Rate Limit Exceeded"),
+        Denied::OrgInactive => {
+            (StatusCode::FORBIDDEN, "this organisation access has been disabled, please contact your API administrator")
+        }
+        Denied::OrgRate => (
+            StatusCode::FORBIDDEN,
+            "This organisation rate limit has been exceeded, please contact your API administrator",
+        ),
+        Denied::OrgQuota => {
+            (StatusCode::FORBIDDEN, "This organisation quota has been exceeded, please contact your API administrator")
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod gunzip;
 mod head;
 mod notes;
 pub mod query;
+pub mod standing;
 mod streaming;
 mod target;
 mod variables;
@@ -17,6 +18,7 @@ pub use body::{Body, ReadError};
 pub use gunzip::Gunzip;
 pub use head::{Head, HeadError, Unsendable, canonical};
 pub use notes::{HookNote, Notes, Outcome, Recall};
+pub use standing::{RateFigures, Standing};
 pub use streaming::Streaming;
 pub(crate) use target::unescape;
 pub use target::{Target, TargetError};
@@ -32,6 +34,8 @@ pub struct Exchange {
     pub body: Body,
     /// Who the caller is, once an auth step has said so.
     pub session: Option<Arc<Session>>,
+    /// What its limits said.
+    pub standing: Standing,
     /// The client's IP address.
     pub client: HeaderValue,
     /// What the access log will tell.
@@ -43,7 +47,7 @@ impl Exchange {
     pub async fn apart(&mut self) -> Result<Self, ReadError> {
         let body = Body::whole(self.body.read(None).await?.clone());
         let (head, client) = (self.head.clone(), self.client.clone());
-        Ok(Self { head, body, session: None, client, notes: Notes::start() })
+        Ok(Self { head, body, session: None, standing: Standing::default(), client, notes: Notes::start() })
     }
 }
 

@@ -19,7 +19,6 @@ pub use object::ObjectError;
 use crate::dispatch::Call;
 use crate::error::{Failure, HookFailure, Stop};
 use crate::exchange::{Body, Exchange, HookNote, Outcome, Recall, Reply};
-use crate::session::Session;
 use crate::sockets::Sockets;
 use overrides::Verdict;
 
@@ -202,9 +201,9 @@ fn sees_session(kind: HookType) -> bool {
 }
 
 /// The session part of an object: always there for response hooks.
-fn session_part(kind: HookType, session: Option<&Session>) -> Option<coprocess::SessionState> {
-    match session {
-        Some(session) if sees_session(kind) => Some(session.for_plugin()),
+fn session_part(kind: HookType, exchange: &Exchange) -> Option<coprocess::SessionState> {
+    match &exchange.session {
+        Some(session) if sees_session(kind) => Some(session.for_plugin(exchange.standing.quota)),
         None if kind == HookType::Response => Some(crate::session::zero()),
         _ => None,
     }

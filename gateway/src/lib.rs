@@ -33,6 +33,7 @@ pub mod listener;
 pub mod one_piece;
 pub mod pattern;
 pub mod session;
+mod shards;
 pub mod sockets;
 pub mod source;
 pub mod store;

@@ -1,18 +1,24 @@
 //! Who the caller is, and what follows from it.
 
 pub mod access;
+pub mod counters;
+mod grant;
 pub mod key;
 pub mod lifetime;
-pub mod limits;
+mod patterns;
 mod plugin;
 pub mod policy;
 mod state;
+pub mod windows;
 
 use std::sync::Arc;
 
 use coprocess::SessionState;
 use thiserror::Error;
 
+use self::grant::Grants;
+
+pub use grant::{Grant, Quota, Rate, Throttle};
 pub use plugin::from_plugin;
 pub use state::{
     AccessDefinition, AllowedUrl, BasicAuth, Endpoint, EndpointLimit, EndpointMethod, Jwt, Limit, Monitor, State,
@@ -39,15 +45,39 @@ pub enum Denied {
     /// Its quota is used up.
     #[error("the session's quota is used up")]
     Quota,
+    /// The API's own rate is used up.
+    #[error("the API's rate limit is used up")]
+    ApiRate,
+    /// Its organisation is marked inactive.
+    #[error("the organisation is inactive")]
+    OrgInactive,
+    /// Its organisation's rate is used up.
+    #[error("the organisation's rate limit is used up")]
+    OrgRate,
+    /// Its organisation's quota is used up.
+    #[error("the organisation's quota is used up")]
+    OrgQuota,
 }
 
 /// The session of a caller, as an auth step established it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Session {
     /// What is known of the caller, policies applied.
     pub state: State,
     /// Under what it is stored and counted.
     pub key: Key,
+    grants: Grants,
+}
+
+/// What was left of a quota when a request had been counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Requests.
+    pub remaining: i64,
+    /// Unix seconds.
+    pub renews: i64,
+    /// Whether the quota is the session's own, rather than one for some APIs.
+    pub own: bool,
 }
 
 /// The key id of a session.
@@ -60,17 +90,36 @@ pub struct Key {
 }
 
 impl Session {
+    /// A session; what it grants is worked out when it is used.
+    pub fn new(state: State, key: Key) -> Self {
+        Self { state, key, grants: Grants::default() }
+    }
+
+    /// What it grants on an API.
+    pub fn grant(&self, api_id: &Arc<str>) -> &Grant {
+        self.grants.of(api_id, || Grant::compile(&self.state, &self.key.name, api_id))
+    }
+
     /// The quota's size on this API, what is left of it, and when it renews (unix seconds).
-    pub fn quota(&self, api_id: &str) -> [i64; 3] {
-        match self.state.own_limit(api_id) {
-            Some(rights) => [rights.limit.quota_max, rights.limit.quota_remaining, rights.limit.quota_renews],
-            None => [self.state.quota_max, self.state.quota_remaining, self.state.quota_renews],
-        }
+    pub fn quota(&self, api_id: &Arc<str>, left: Option<Left>) -> [i64; 3] {
+        let [max, remaining, renews] = self.grant(api_id).figures;
+        left.map_or([max, remaining, renews], |left| [max, left.remaining, left.renews])
     }
 
     /// The session as plugins get it.
-    pub fn for_plugin(&self) -> SessionState {
-        plugin::for_plugin(&self.state, &self.key.id)
+    pub fn for_plugin(&self, left: Option<Left>) -> SessionState {
+        let mut told = plugin::for_plugin(&self.state, &self.key.id);
+        if let Some(Left { remaining, renews, .. }) = left.filter(|left| left.own) {
+            (told.quota_remaining, told.quota_renews) = (remaining, renews);
+        }
+        told
+    }
+}
+
+impl Clone for Session {
+    /// What it grants is worked out anew: a clone is made to be changed.
+    fn clone(&self) -> Self {
+        Self::new(self.state.clone(), self.key.clone())
     }
 }
 

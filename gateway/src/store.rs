@@ -189,6 +189,19 @@ impl Store {
         }
     }
 
+    /// Counts one request on a counter that is its window, and on the quota unless that is full; one
+    /// round trip.
+    pub async fn count_in_window(
+        &self,
+        window: QuotaCount<'_>,
+        quota: Option<QuotaCount<'_>>,
+    ) -> Result<(Quota, Option<Quota>), StoreError> {
+        match self {
+            Self::Embedded(store) => store.count_in_window(window, quota),
+            Self::Redis(store) => store.count_in_window(window, quota).await,
+        }
+    }
+
     /// Where quotas stand, without counting; one round trip.
     pub async fn quotas(&self, names: &[&str]) -> Result<Vec<Option<Quota>>, StoreError> {
         match self {

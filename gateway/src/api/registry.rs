@@ -116,10 +116,10 @@ mod tests {
 
     use super::*;
     use crate::auth::keys::Keys;
-    use crate::chain::{self, Shared};
+    use crate::chain::{self, Limiter, Shared};
+    use crate::cluster::Nodes;
     use crate::config::Config;
     use crate::definition::Definition;
-    use crate::session::limits::Limiter;
 
     fn route(host: Option<&str>, path: &str) -> Route {
         let mut definition = Definition { use_keyless: true, ..Default::default() };
@@ -129,7 +129,7 @@ mod tests {
         let environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = Config::load(None, environment, None).unwrap().config;
         let keys = Arc::new(Keys::new(&config.keys));
-        let shared = Shared { keys, limiter: Arc::new(Limiter::new()) };
+        let shared = Shared { keys, limiter: Arc::new(Limiter::new(config.limits.limiter, Nodes::default())) };
         let chain = chain::compile(&definition, &path, &config, &shared).unwrap();
         let host = host.map(|host| Host::parse(host).unwrap());
         let id = path.as_str().into();

@@ -71,7 +71,7 @@ impl CustomAuth {
             carry_over(&stored.state, &mut state);
         }
         policies.apply(&mut state, &self.org_id).map_err(refused)?;
-        let session = Session { state, key: self.keys.key(&id) };
+        let session = Session::new(state, self.keys.key(&id));
         self.save(&sockets.store, &session).await;
         Ok(Arc::new(session))
     }

@@ -149,7 +149,7 @@ impl JwtAuth {
             failure
         })?;
         let lifetime = self.lifetimes.of(&state, now);
-        let session = Session { state, key: keys.key(id) };
+        let session = Session::new(state, keys.key(id));
         let saved = keys.save(&sockets.store, &session, lifetime).await;
         saved.inspect_err(report).map_err(|_| JwtError::Untrusted("the store did not take its session"))?;
         Ok(Arc::new(session))

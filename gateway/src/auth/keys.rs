@@ -173,7 +173,7 @@ impl Keys {
             tracing::debug!(key = &*key.name, %error, "a key's policies cannot be applied, the key is unknown");
             return None;
         }
-        let session = Arc::new(Session { state, key });
+        let session = Arc::new(Session::new(state, key));
         if let Some(remembered) = &self.remembered {
             let entry = Remembered { org_id: Arc::clone(org_id), session: Arc::clone(&session) };
             remembered.insert(Arc::clone(&session.key.name), entry);

@@ -202,7 +202,7 @@ mod tests {
 
     fn session(deadline: i64) -> Arc<Session> {
         let state = State { id_extractor_deadline: deadline, ..State::default() };
-        Arc::new(Session { state, key: Key::default() })
+        Arc::new(Session::new(state, Key::default()))
     }
 
     #[test]

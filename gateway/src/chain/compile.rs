@@ -7,7 +7,7 @@ use md5::{Digest, Md5};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{Chain, HeaderChange, Limits, Step};
+use super::{ApiLimit, Chain, HeaderChange, Limiter, Limits, Organisation, Step};
 use crate::auth::extractor::IdExtractor;
 use crate::auth::keys::Keys;
 use crate::auth::session_cache::SessionCache;
@@ -18,7 +18,7 @@ use crate::hook::{Hook, HookType};
 use crate::json;
 use crate::pattern::ListenPath;
 use crate::session::lifetime::Lifetimes;
-use crate::session::limits::Limiter;
+use crate::session::{Rate, counters};
 use crate::upstream::Upstream;
 
 /// The one driver that there is.
@@ -55,19 +55,24 @@ pub fn compile(
     let hooks = Hooks { definition, plugins: &config.coprocess, spec: Arc::new(spec(definition)) };
     let middleware = &definition.custom_middleware;
     let mut request = hooks.steps(HookType::Pre, "pre", &middleware.pre)?;
+    if config.limits.organisations && !definition.org_id.is_empty() {
+        let key = shared.keys.key(&definition.org_id);
+        request.push(Step::Organisation(Box::new(Organisation::new(key, Arc::clone(&shared.limiter)))));
+    }
     if !definition.use_keyless {
         request.push(Step::Auth(Box::new(auth(definition, &hooks, config, shared)?)));
-        request.extend(hooks.steps(HookType::PostKeyAuth, "post_key_auth", &middleware.post_key_auth)?);
+        let limits = Arc::new(limits(definition, listen_path, config, shared));
+        let hooks = hooks.steps(HookType::PostKeyAuth, "post_key_auth", &middleware.post_key_auth)?;
+        if !hooks.is_empty() {
+            request.push(Step::NoteQuota(Arc::clone(&limits)));
+        }
+        request.extend(hooks);
         if definition.strip_auth_data {
             request.push(Step::Strip(Strip::compile(definition)?));
         }
-        request.push(Step::Limits(Box::new(Limits {
-            api_id: definition.api_id.as_str().into(),
-            listen_path: listen_path.clone(),
-            rate: (!definition.disable_rate_limit).then(|| Arc::clone(&shared.limiter)),
-            quota: !definition.disable_quota,
-        })));
+        request.push(Step::Limits(limits));
     }
+    request.extend(api_limit(definition, config, shared).map(|limit| Step::ApiLimit(Box::new(limit))));
     request.extend(request_headers(definition)?.map(Step::Headers));
     request.extend(hooks.steps(HookType::Post, "post", &middleware.post)?);
     let response = hooks.list(HookType::Response, "response", &middleware.response)?;
@@ -77,6 +82,7 @@ pub fn compile(
         upstream,
         reply_headers: reply_headers(definition)?,
         response,
+        headers: config.limits.headers,
     })
 }
 
@@ -115,8 +121,32 @@ pub fn lifetimes(definition: &Definition, config: &Config) -> Lifetimes {
 pub struct Shared {
     /// The sessions of keys.
     pub keys: Arc<Keys>,
-    /// The rates of keys.
+    /// The rates and quotas of all.
     pub limiter: Arc<Limiter>,
+}
+
+/// What sessions may do on the API.
+fn limits(definition: &Definition, listen_path: &ListenPath, config: &Config, shared: &Shared) -> Limits {
+    Limits {
+        api_id: definition.api_id.as_str().into(),
+        listen_path: listen_path.clone(),
+        limiter: Arc::clone(&shared.limiter),
+        rate: !definition.disable_rate_limit,
+        quota: !definition.disable_quota,
+        context: definition.enable_context_vars,
+        headers: config.limits.headers,
+    }
+}
+
+/// The limit on all callers together, which has a key of its own.
+fn api_limit(definition: &Definition, config: &Config, shared: &Shared) -> Option<ApiLimit> {
+    let limit = &definition.global_rate_limit;
+    if limit.disabled || definition.disable_rate_limit {
+        return None;
+    }
+    let key = shared.keys.key(&format!("apilimiter-{}{}", definition.org_id, definition.api_id));
+    let rate = Rate::new(counters::rate("", &key.name), limit.rate, limit.per)?;
+    Some(ApiLimit { rate, limiter: Arc::clone(&shared.limiter), headers: config.limits.headers })
 }
 
 /// The methods of auth in the order of the original. Where none is asked for, stored keys decide.

@@ -1,66 +1,156 @@
 //! What a session may do, checked after PostKeyAuth hooks.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use serde_json::json;
+
+use super::limiter::{Charge, Counted, Limiter};
+use crate::clock;
+use crate::config::RateHeaders;
 use crate::error::Failure;
-use crate::exchange::Exchange;
+use crate::exchange::{Body, Exchange, RateFigures, Reply, Template};
+use crate::json;
 use crate::pattern::ListenPath;
-use crate::session::Denied;
-use crate::session::access::{check_expiry, check_rights, check_urls};
-use crate::session::limits::{Allowance, Limiter};
-use crate::store::{Count, Quota, QuotaCount, Store};
+use crate::session::access::{check_expiry, check_rights};
+use crate::session::windows::Verdict;
+use crate::session::{Denied, Grant, Left, Quota, Rate, Session};
+use crate::store::{self, Store};
 
 /// The checks of one API.
-#[derive(Debug)]
 pub struct Limits {
     /// The API's id, as access rights name it.
     pub api_id: Arc<str>,
     /// Its listen path: rates of single paths are given below it.
     pub listen_path: ListenPath,
-    /// Counts requests per key; `None` if the API has `disable_rate_limit`.
-    pub rate: Option<Arc<Limiter>>,
+    /// Counts requests.
+    pub limiter: Arc<Limiter>,
+    /// Whether rates count here.
+    pub rate: bool,
     /// Whether quotas count here.
     pub quota: bool,
+    /// Whether names of counters may have variables of the request in them.
+    pub context: bool,
+    /// What clients are told.
+    pub headers: RateHeaders,
 }
+
+/// The metadata entry that names a session's counters in its key's place.
+const PATTERN: &str = "rate_limit_pattern";
 
 impl Limits {
     /// Lets the session pass, or says why not.
     pub async fn check(&self, exchange: &mut Exchange, store: &Store) -> Result<(), Failure> {
-        let session = exchange.session.clone().ok_or(Failure::SessionMissing)?;
-        let (state, head) = (&session.state, &exchange.head);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        check_expiry(state, i64::try_from(now).unwrap_or(i64::MAX))?;
-        check_rights(state, &self.api_id)?;
-        check_urls(state, &self.api_id, head.method_text(), &head.target.decoded_path())?;
-        let path = self.listen_path.strip(&head.target);
-        let allowance = Allowance::of(state, &self.api_id, head.method_text(), &path);
-        if let Some(limiter) = &self.rate {
-            limiter.admit(&allowance.rate_name(&session.key.name), allowance.rate, allowance.per, Instant::now())?;
-        }
-        if self.quota && allowance.quota_max > 0 {
-            let quota = count(&allowance, &session.key.name, store).await?;
-            note(exchange, allowance.scope, allowance.quota_max, quota);
-            if quota.used > allowance.quota_max {
-                return Err(Denied::Quota.into());
-            }
+        let session = self.admitted(exchange)?;
+        let named = self.named(&session, exchange);
+        let grant = named.as_ref().unwrap_or_else(|| session.grant(&self.api_id));
+        let (head, method) = (&exchange.head, exchange.head.method_text());
+        grant.check_url(method, || head.target.decoded_path())?;
+        let rate = grant.rate(method, || self.listen_path.strip(&head.target)).filter(|_| self.rate);
+        let quota = grant.quota.as_ref().filter(|_| self.quota);
+        let counted = self.limiter.count(Charge { rate, throttle: grant.throttle, quota }, store).await;
+        let counted = counted.map_err(|uncounted| uncounted.refuse(Denied::Rate, Denied::Quota))?;
+        note_rate(self.headers, exchange, rate, &counted);
+        check_rate(&counted, Denied::Rate)?;
+        if let Some(quota) = quota {
+            exchange.standing.quota = counted.quota.map(|counted| left(quota, counted));
+            check_quota(quota, &counted, Denied::Quota)?;
         }
         Ok(())
     }
+
+    /// Notes where the session's own quota stands, for hooks that come before it is counted.
+    pub async fn note_quota(&self, exchange: &mut Exchange, store: &Store) {
+        if let Some(session) = &exchange.session {
+            exchange.standing.quota = self.stands(session, exchange, store).await;
+        }
+    }
+
+    /// Where the session's own quota stands, if it counts and the store knows.
+    async fn stands(&self, session: &Session, exchange: &Exchange, store: &Store) -> Option<Left> {
+        let named = self.named(session, exchange);
+        let grant = named.as_ref().unwrap_or_else(|| session.grant(&self.api_id));
+        let quota = grant.quota.as_ref().filter(|quota| quota.own && self.quota)?;
+        let stands = store.quotas(&[&quota.name]).await.ok()?;
+        Some(left(quota, (*stands.first()?)?))
+    }
+
+    /// Tells the caller where it stands, without counting.
+    pub async fn tell(&self, exchange: &Exchange, store: &Store) -> Result<Reply, Failure> {
+        let session = self.admitted(exchange)?;
+        let (state, left) = (&session.state, self.stands(&session, exchange, store).await);
+        let (remaining, renews) =
+            left.map_or((state.quota_remaining, state.quota_renews), |left| (left.remaining, left.renews));
+        let told = json!({
+            "quota": {"quota_max": state.quota_max, "quota_remaining": remaining, "quota_renews": renews},
+            "rate_limit": {"requests": state.rate, "per_unit": state.per},
+        });
+        let mut reply = Reply::new(Body::whole(json::compact(&told) + "\n"));
+        reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(reply)
+    }
+
+    /// What a session grants that names its counters itself. A name that cannot be made out, or is
+    /// empty, does not count.
+    fn named(&self, session: &Session, exchange: &Exchange) -> Option<Grant> {
+        let pattern = session.state.meta_data.get(PATTERN)?.as_str()?;
+        let template =
+            Template::parse(pattern, true).ok().filter(|template| self.context || !template.has_context())?;
+        let name = template.expand(exchange);
+        (!name.is_empty()).then(|| Grant::compile(&session.state, &name, &self.api_id))
+    }
+
+    /// The session, if it opens this API.
+    fn admitted(&self, exchange: &Exchange) -> Result<Arc<Session>, Failure> {
+        let session = exchange.session.clone().ok_or(Failure::SessionMissing)?;
+        check_expiry(&session.state, clock::unix_seconds())?;
+        check_rights(&session.state, &self.api_id)?;
+        Ok(session)
+    }
 }
 
-async fn count(allowance: &Allowance<'_>, key: &str, store: &Store) -> Result<Quota, Failure> {
-    let name = allowance.quota_name(key);
-    let quota = QuotaCount { name: &name, max: allowance.quota_max, renewal: allowance.quota_renewal };
-    let counted = store.count(Count { rate: None, quota: Some(quota) }).await?;
-    // What is not counted is not let in.
-    Ok(counted.quota.ok_or(Denied::Quota)?)
+/// The limit on all callers of an API together.
+pub struct ApiLimit {
+    /// At most so many.
+    pub rate: Rate,
+    /// Counts requests.
+    pub limiter: Arc<Limiter>,
+    /// What clients are told.
+    pub headers: RateHeaders,
 }
 
-/// Later hooks and the client are told where the quota stands.
-fn note(exchange: &mut Exchange, scope: &str, max: i64, quota: Quota) {
-    if let Some(session) = &mut exchange.session {
-        let remaining = max.saturating_sub(quota.used).max(0);
-        Arc::make_mut(session).state.note_quota(scope, remaining, quota.renews);
+impl ApiLimit {
+    /// Lets the request pass, or says why not.
+    pub async fn check(&self, exchange: &mut Exchange, store: &Store) -> Result<(), Failure> {
+        let rate = Some(&self.rate);
+        let counted = self.limiter.count(Charge { rate, throttle: None, quota: None }, store).await;
+        let counted = counted.map_err(|uncounted| uncounted.refuse(Denied::ApiRate, Denied::ApiRate))?;
+        note_rate(self.headers, exchange, rate, &counted);
+        check_rate(&counted, Denied::ApiRate)
+    }
+}
+
+pub(super) fn check_rate(counted: &Counted, denied: Denied) -> Result<(), Failure> {
+    let admitted = counted.rate.is_none_or(|verdict| verdict.admitted);
+    admitted.then_some(()).ok_or(denied.into())
+}
+
+/// What is not counted is not let in.
+pub(super) fn check_quota(quota: &Quota, counted: &Counted, denied: Denied) -> Result<(), Failure> {
+    let fits = counted.quota.is_some_and(|counted| counted.used <= quota.max);
+    fits.then_some(()).ok_or(denied.into())
+}
+
+fn left(quota: &Quota, store::Quota { used, renews }: store::Quota) -> Left {
+    Left { remaining: quota.max.saturating_sub(used).max(0), renews, own: quota.own }
+}
+
+/// The first limiter that counted the request tells the client about it.
+fn note_rate(headers: RateHeaders, exchange: &mut Exchange, rate: Option<&Rate>, counted: &Counted) {
+    if let (RateHeaders::Rates, None, Some(rate), Some(verdict)) = (headers, exchange.standing.rate, rate, counted.rate)
+    {
+        let Verdict { remaining, frees, .. } = verdict;
+        exchange.standing.rate = Some(RateFigures { limit: rate.rate, remaining, frees });
     }
 }

@@ -11,13 +11,12 @@ use tracing::{debug, error, info, warn};
 
 use super::CliError;
 use crate::auth::keys::Keys;
-use crate::chain::Shared;
-use crate::cluster::{self, Heard, Notice};
+use crate::chain::{Limiter, Shared};
+use crate::cluster::{self, Heard, Nodes, Notice};
 use crate::config::{self, Config, Control};
 use crate::control::{self, Loaded};
 use crate::error::Pages;
 use crate::listener::{Gateway, Listener};
-use crate::session::limits::Limiter;
 use crate::store::{Embedded, Opened, Redis};
 use crate::telemetry::{self, Hooks};
 
@@ -81,7 +80,8 @@ pub(super) async fn serve(
     let pages = Pages::load(config.template_path.as_deref(), !config.hide_generator_header)?;
     let store = Opened::open(&config.storage)?;
     let keys = Arc::new(Keys::new(&config.keys));
-    let shared = Shared { keys, limiter: Arc::new(Limiter::new()) };
+    let nodes = Nodes::default();
+    let shared = Shared { keys, limiter: Arc::new(Limiter::new(config.limits.limiter, nodes.clone())) };
     let Loaded { policies, registry } = control::load(&config, &shared)?;
     shared.keys.replace_policies(policies);
     let listener = Listener::bind(config.listen).await?;
@@ -90,7 +90,7 @@ pub(super) async fn serve(
     let (reload, reloads) = control::reloads();
     let gateway = Gateway::new(config, registry, pages, store, shared, reload);
     tokio::spawn(reloads.run(Arc::clone(&gateway)));
-    tokio::spawn(upkeep(Arc::clone(&gateway)));
+    tokio::spawn(upkeep(Arc::clone(&gateway), nodes));
     info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     ready(address);
     listener.serve(Arc::clone(&gateway), drained(&gateway, stop)).await?;
@@ -99,10 +99,12 @@ pub(super) async fn serve(
 }
 
 /// What the store needs now and then.
-async fn upkeep(gateway: Arc<Gateway>) {
+async fn upkeep(gateway: Arc<Gateway>, nodes: Nodes) {
     match &gateway.store {
         Opened::Embedded(store) => sweep(store).await,
-        Opened::Redis(redis) => hear(redis, &gateway).await,
+        Opened::Redis(redis) => {
+            tokio::join!(hear(redis, &gateway), attend(redis, &nodes));
+        }
     }
 }
 
@@ -133,6 +135,14 @@ async fn hear(redis: &config::Redis, gateway: &Gateway) {
     let listening = async { cluster::listen(&Redis::new(redis)?, messages, tell).await };
     let Err(error) = listening.await;
     error!(%error, "messages of other nodes are not heard; their changes count after ten seconds");
+}
+
+/// Tells other nodes that this one is there, and counts them: they divide rates among them.
+async fn attend(redis: &config::Redis, nodes: &Nodes) {
+    match Redis::new(redis) {
+        Ok(redis) => cluster::attend(&redis, nodes).await,
+        Err(error) => error!(%error, "other nodes are not counted; each admits whole rates"),
+    }
 }
 
 /// After `stop`, readiness probes fail for the configured while before accepting ends.

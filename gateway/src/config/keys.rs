@@ -79,7 +79,7 @@ const fn refused(path: &'static str, kind: Kind, why: &'static str) -> Key {
     Key { path, kind, standing: Refused(why), variable: None }
 }
 
-const NO_LIMITS: &str = "each gateway counts rates for itself, in fixed windows";
+const ONE_LIMITER: &str = "every limiter counts in one step, before the request goes on";
 const NO_BUNDLES: &str = "plugin bundles are not fetched; an API that names one is refused";
 const NO_SCRIPTS: &str = "scripts do not run in the gateway; hooks run in plugin servers";
 const NO_DASHBOARD: &str = "there is no connection to a dashboard";
@@ -140,7 +140,7 @@ pub(super) static KEYS: &[Key] = &[
     honoured("ignore_canonical_mime_header_key", Bool),
     honoured("health_check_endpoint_name", Text),
     honoured("readiness_check_endpoint_name", Text),
-    unsupported("rate_limit_response_headers", Text, "X-Ratelimit-* tell the quota"),
+    honoured("rate_limit_response_headers", Text),
     honoured("secrets", Map),
     unsupported("ignore_endpoint_case", Bool, NO_PATH_RULES),
     unsupported("version_header", Text, "APIs have no versions; an API that has some is refused"),
@@ -295,18 +295,18 @@ pub(super) static KEYS: &[Key] = &[
     honoured("session_lifetime_respects_key_expiration", Bool),
     honoured("local_session_cache.disable_cached_session_state", Bool),
     unsupported("local_session_cache", Section, "sessions are remembered for ten seconds"),
-    refused("enforce_org_quotas", Bool, "limits of organisations are not supported yet: set it to false"),
+    honoured("enforce_org_quotas", Bool),
     unsupported("enforce_org_data_age", Bool, NO_ANALYTICS),
     unsupported("enforce_org_data_detail_logging", Bool, NO_ANALYTICS),
-    unsupported("experimental_process_org_off_thread", Bool, NO_LIMITS),
-    unsupported("enable_redis_rolling_limiter", Bool, NO_LIMITS),
-    unsupported("enable_sentinel_rate_limiter", Bool, NO_LIMITS),
-    unsupported("enable_fixed_window_rate_limiter", Bool, NO_LIMITS),
-    unsupported("enable_rate_limit_smoothing", Bool, NO_LIMITS),
-    unsupported("enable_non_transactional_rate_limiter", Bool, NO_LIMITS),
-    unsupported("drl_threshold", Float, NO_LIMITS),
-    unsupported("drl_notification_frequency", Int, NO_LIMITS),
-    unsupported("drl_enable_sentinel_rate_limiter", Bool, NO_LIMITS),
+    unsupported("experimental_process_org_off_thread", Bool, ONE_LIMITER),
+    honoured("enable_redis_rolling_limiter", Bool),
+    honoured("enable_sentinel_rate_limiter", Bool),
+    honoured("enable_fixed_window_rate_limiter", Bool),
+    unsupported("enable_rate_limit_smoothing", Bool, "rates are not smoothed"),
+    unsupported("enable_non_transactional_rate_limiter", Bool, ONE_LIMITER),
+    honoured("drl_threshold", Float),
+    unsupported("drl_notification_frequency", Int, "nodes say every two seconds that they are there"),
+    unsupported("drl_enable_sentinel_rate_limiter", Bool, ONE_LIMITER),
     unsupported("monitor", Section, NO_EVENTS),
     // What is told to others.
     unsupported("enable_analytics", Bool, NO_ANALYTICS),

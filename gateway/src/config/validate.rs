@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::written::{HttpServerOptions, Written};
 use super::{Config, ConfigError, HttpServer, Log, LogFormat, Messages, Origins, Problem, Secret, Upstream};
-use super::{control, identity, plugin_servers, storage};
+use super::{control, identity, limits, plugin_servers, storage};
 use crate::json::short;
 
 /// Makes the configuration, and names what is no use in it but not fatal.
@@ -35,6 +35,7 @@ pub(super) fn validate(
         coprocess,
         keys: identity::keys(&written, origins)?,
         lifetimes: identity::lifetimes(&written),
+        limits: limits::limits(&written, origins)?,
         policies: identity::policies(std::mem::take(&mut written.policies), origins)?,
         storage: storage::storage(std::mem::take(&mut written.storage), origins)?,
         control: control::control(&mut written, origins)?,

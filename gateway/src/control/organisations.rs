@@ -43,7 +43,8 @@ async fn write(request: &Request<'_>, id: &str, action: &str) -> Answer {
     let text = serde_json::to_vec(&state).map_err(|error| Problem::bad(error.to_string()))?;
     request.store.put_session(Space::Org, id, &text, None).await?;
     if request.is("reset_quota") {
-        request.store.reset(&[format!("quota-{id}")]).await?;
+        let name = request.gateway.shared.keys.key(id).name;
+        request.store.reset(&[format!("quota-{name}")]).await?;
     }
     request.publish_keys(&[id]).await;
     Ok(changed(id, action))

@@ -39,7 +39,7 @@ pub(super) fn check(definition: &Definition, document: &Value) -> Findings {
     }
     findings.apply(rules::EVERYONE, document);
     check_ip_lists(definition, &mut findings);
-    check_limits(definition, &mut findings);
+    check_expiry(definition, &mut findings);
     check_processors(definition, &mut findings);
     check_native_plugins(&definition.custom_middleware.response, &mut findings);
     version::check(definition, document, &mut findings);
@@ -136,15 +136,7 @@ fn check_ip_lists(definition: &Definition, findings: &mut Findings) {
     }
 }
 
-fn check_limits(definition: &Definition, findings: &mut Findings) {
-    let limit = &definition.global_rate_limit;
-    let on = limit.rate > 0.0 && limit.per > 0.0 && !limit.disabled;
-    if on && !definition.disable_rate_limit {
-        findings.refuse(
-            "global_rate_limit.rate",
-            format!("{}: rate limits of APIs are not supported yet: set global_rate_limit.disabled", limit.rate),
-        );
-    }
+fn check_expiry(definition: &Definition, findings: &mut Findings) {
     if !matches!(definition.expiration.as_str(), "" | "-1") {
         findings.refuse(
             "expiration",

@@ -60,6 +60,11 @@ impl Template {
         }
     }
 
+    /// Whether variables of the request are in it.
+    pub fn has_context(&self) -> bool {
+        self.pieces.iter().any(|piece| !matches!(piece, Piece::Text(_) | Piece::Meta(_)))
+    }
+
     /// The text with what its variables stand for now; what is not there is empty.
     pub fn expand(&self, exchange: &Exchange) -> String {
         let mut text = String::new();
@@ -145,7 +150,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::exchange::{Body, Head, Notes};
+    use crate::exchange::{Body, Head, Notes, Standing};
     use crate::session::{Session, State};
 
     fn exchange() -> Exchange {
@@ -154,9 +159,10 @@ mod tests {
         let head = Head::new(request.body(()).unwrap().into_parts().0).unwrap();
         let meta = json!({"user": "ann", "plan": {"n": [1]}});
         let state = State { meta_data: meta.as_object().unwrap().clone(), ..State::default() };
-        let session = Session { state, key: Default::default() };
+        let session = Session::new(state, Default::default());
         let client = HeaderValue::from_static("10.0.0.1");
-        Exchange { head, body: Body::empty(), session: Some(Arc::new(session)), client, notes: Notes::start() }
+        let (session, standing, notes) = (Some(Arc::new(session)), Standing::default(), Notes::start());
+        Exchange { head, body: Body::empty(), session, standing, client, notes }
     }
 
     #[test]

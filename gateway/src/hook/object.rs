@@ -28,7 +28,7 @@ pub(super) fn build(
     body: &Bytes,
     response: Option<ResponseObject>,
 ) -> Result<Object, ObjectError> {
-    let session = session_part(hook.kind, exchange.session.as_deref());
+    let session = session_part(hook.kind, exchange);
     let metadata = match (&session, &exchange.session) {
         (Some(session), Some(_)) => session.metadata.clone(),
         _ => HashMap::new(),

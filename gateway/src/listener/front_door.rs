@@ -11,7 +11,7 @@ use super::Gateway;
 use crate::api::Api;
 use crate::control;
 use crate::error::{Refusal, Stop};
-use crate::exchange::{Body, Exchange, Head, HeadError, Notes, ReadError, Reply, Streaming};
+use crate::exchange::{Body, Exchange, Head, HeadError, Notes, ReadError, Reply, Standing, Streaming};
 use crate::sockets::Sockets;
 use crate::telemetry::Access;
 
@@ -26,7 +26,8 @@ pub(super) async fn answer(
     let (parts, incoming) = request.into_parts();
     let mut reply = match admit(gateway, Head::new(parts), Body::Stream(Streaming::new(incoming))).await {
         Ok((head, body)) => {
-            let exchange = Exchange { head, body, session: None, client: client.clone(), notes };
+            let (session, standing, client) = (None, Standing::default(), client.clone());
+            let exchange = Exchange { head, body, session, standing, client, notes };
             route(gateway, sockets, Box::new(exchange)).await
         }
         Err(reply) => reply,
@@ -77,7 +78,7 @@ async fn route(gateway: &Gateway, sockets: &Arc<Sockets>, mut exchange: Box<Exch
 
 async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, exchange: Box<Exchange>) -> Reply {
     let mut access = Access::new(&api.id, exchange);
-    let reply = match api.chain.run(&mut access.exchange, sockets).await {
+    let mut reply = match api.chain.run(&mut access.exchange, sockets).await {
         Ok(reply) => reply,
         Err(Stop::Answer(reply)) => *reply,
         Err(Stop::Refusal(refusal)) => {
@@ -93,6 +94,9 @@ async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, exchange: B
             gateway.pages.page(status, &text, &access.exchange.head.headers, failure.headers())
         }
     };
+    if let Some(rate) = &access.exchange.standing.rate {
+        rate.write(reply.headers_mut());
+    }
     access.answered(reply.status());
     reply
 }

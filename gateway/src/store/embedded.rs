@@ -20,7 +20,6 @@ mod files;
 mod million;
 mod rates;
 mod sessions;
-mod shards;
 mod sweep;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -35,10 +34,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use self::counters::Counters;
 use self::disk::Disk;
 use self::rates::Rates;
-use self::shards::lock;
 use self::sweep::Sweeper;
 use self::writer::Writer;
-use super::{Count, Counted, Quota, Space, StoreError};
+use super::{Count, Counted, Quota, QuotaCount, Space, StoreError};
+use crate::shards::lock;
 
 /// Counters are dropped from memory when not used for so long, in milliseconds.
 const IDLE: u64 = 60_000;
@@ -116,6 +115,17 @@ impl Embedded {
         let quota = count.quota.filter(|_| !refused);
         let quota = quota.map(|request| inner.counters.count(&inner.disk, &request, now())).transpose()?;
         Ok(Counted { rate, quota })
+    }
+
+    pub(super) fn count_in_window(
+        &self,
+        window: QuotaCount<'_>,
+        quota: Option<QuotaCount<'_>>,
+    ) -> Result<(Quota, Option<Quota>), StoreError> {
+        let count = |request: &QuotaCount<'_>| self.inner.counters.count(&self.inner.disk, request, now());
+        let counted = count(&window)?;
+        let quota = quota.filter(|_| counted.used <= window.max);
+        Ok((counted, quota.as_ref().map(count).transpose()?))
     }
 
     pub(super) fn quotas(&self, names: &[&str]) -> Result<Vec<Option<Quota>>, StoreError> {

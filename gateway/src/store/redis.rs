@@ -23,7 +23,7 @@ use self::link::Link;
 use self::plan::Connection;
 use self::scan::Scan;
 pub(crate) use self::{pace::Pace, plan::Plan};
-use super::{Count, Counted, Quota, Space, StoreError};
+use super::{Count, Counted, Quota, QuotaCount, Space, StoreError};
 use crate::config;
 
 /// A worker's connection to Redis; clones share it.
@@ -102,6 +102,14 @@ impl Redis {
 
     pub(super) async fn count(&self, count: Count<'_>) -> Result<Counted, StoreError> {
         self.0.run(async |mut connection| counting::count(count, &mut connection).await).await
+    }
+
+    pub(super) async fn count_in_window(
+        &self,
+        window: QuotaCount<'_>,
+        quota: Option<QuotaCount<'_>>,
+    ) -> Result<(Quota, Option<Quota>), StoreError> {
+        self.0.run(async |mut connection| counting::count_in_window(window, quota, &mut connection).await).await
     }
 
     pub(super) async fn quotas(&self, names: &[&str]) -> Result<Vec<Option<Quota>>, StoreError> {

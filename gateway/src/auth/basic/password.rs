@@ -114,7 +114,7 @@ mod tests {
 
     fn session(hash_type: &str, password: &str) -> Session {
         let basic_auth_data = Stored { password: password.into(), hash_type: hash_type.into() };
-        Session { state: State { basic_auth_data, ..State::default() }, key: Key { id: "u".into(), name: "u".into() } }
+        Session::new(State { basic_auth_data, ..State::default() }, Key { id: "u".into(), name: "u".into() })
     }
 
     #[tokio::test]

@@ -130,7 +130,7 @@ async fn store(request: &Request<'_>, key: &Key, state: &mut State, previous: Op
 
 async fn save(request: &Request<'_>, key: &Key, state: &State) -> Result<(), Problem> {
     let keys = &request.gateway.shared.keys;
-    let session = Session { state: state.clone(), key: key.clone() };
+    let session = Session::new(state.clone(), key.clone());
     let registry = request.gateway.registry.load();
     let apis = state.access_rights.keys().filter_map(|id| registry.api(id)).map(|api| api.lifetimes);
     let apis: Vec<_> = apis.chain([request.gateway.config.lifetimes]).collect();

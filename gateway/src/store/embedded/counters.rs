@@ -8,7 +8,7 @@ use super::super::{Quota, QuotaCount, StoreError};
 use super::counter::Counter;
 use super::disk::{Change, Disk};
 use super::entry::{self, Table};
-use super::shards::{self, Shards, lock};
+use crate::shards::{self, Shards, lock};
 
 /// The counters that are in use; the others are on the disk only. Times are milliseconds since 1970.
 pub(super) struct Counters {

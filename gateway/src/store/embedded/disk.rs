@@ -11,7 +11,7 @@ use super::super::StoreError;
 use super::entry::{self, Due, Entry, Table};
 use super::fault;
 use super::files::{self, Opened};
-use super::shards::lock;
+use crate::shards::lock;
 
 /// The database of the store.
 pub(super) struct Disk {

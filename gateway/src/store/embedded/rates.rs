@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::super::{RateCount, Rated};
-use super::shards::{self, Shards};
 use super::window::Window;
+use crate::shards::{self, Shards};
 
 /// The logs of all names. Times are nanoseconds of a clock that never goes back.
 pub(super) struct Rates {

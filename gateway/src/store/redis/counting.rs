@@ -25,6 +25,15 @@ static BOTH: LazyLock<Code> = LazyLock::new(|| {
     ))
 });
 
+static WINDOW: LazyLock<Code> = LazyLock::new(|| {
+    Code::new(concat!(
+        include_str!("quota.lua"),
+        "local window = quota(KEYS[1], ARGV[1])
+         if window[1] > tonumber(ARGV[2]) then return {window, false} end
+         return {window, quota(KEYS[2], ARGV[3])}"
+    ))
+});
+
 type RateReply = (bool, u64, String);
 type QuotaReply = (i64, i64);
 
@@ -66,6 +75,26 @@ async fn one_by_one(
     let rated = count_rate(rate, now, connection).await?;
     let quota = if rated.admitted { Some(count_quota(quota, now, connection).await?) } else { None };
     Ok(Counted { rate: Some(rated), quota })
+}
+
+/// Counts one request in a window, and on the quota unless the window is full.
+pub(super) async fn count_in_window(
+    window: QuotaCount<'_>,
+    quota: Option<QuotaCount<'_>>,
+    connection: &mut Connection,
+) -> RedisResult<(Quota, Option<Quota>)> {
+    let now = Now::read();
+    let (Some(quota), Connection::Server(_)) = (quota, &*connection) else {
+        let counted = count_quota(window, now, connection).await?;
+        let Some(quota) = quota.filter(|_| counted.used <= window.max) else { return Ok((counted, None)) };
+        return Ok((counted, Some(count_quota(quota, now, connection).await?)));
+    };
+    let arguments = |cmd: &mut Cmd| {
+        cmd.arg(2).arg(window.name).arg(quota.name);
+        cmd.arg(window.renewal).arg(window.max).arg(quota.renewal);
+    };
+    let (counted, quota): (QuotaReply, Option<QuotaReply>) = WINDOW.run(arguments, connection).await?;
+    Ok((now.quota(counted), quota.map(|counted| now.quota(counted))))
 }
 
 async fn count_rate(rate: RateCount<'_>, now: Now, connection: &mut Connection) -> RedisResult<Rated> {

@@ -165,6 +165,21 @@ async fn a_request_that_the_rate_refuses_costs_no_quota() {
     assert_eq!(store.count(Count::default()).await.unwrap(), Counted::default());
 }
 
+#[tokio::test]
+async fn a_window_is_a_counter_and_costs_no_quota_once_it_is_full() {
+    let server = RedisServer::start();
+    let store = store(&server);
+    let window = QuotaCount { name: "rate-limit-k-1", max: 1, renewal: 60 };
+    let used = async |quota| {
+        let (window, quota) = store.count_in_window(window, quota).await.unwrap();
+        (window.used, quota.map(|quota| quota.used))
+    };
+    let quota = Some(quota("quota-k", 100));
+    assert_eq!([used(quota).await, used(quota).await], [(1, Some(1)), (2, None)]);
+    assert_eq!(used(None).await, (3, None));
+    assert!((1..=60).contains(&server.say::<i64>(&["TTL", "rate-limit-k-1"])));
+}
+
 /// Eight workers, each on a thread and a runtime of its own.
 #[test]
 fn however_many_ask_at_once_exactly_as_many_pass_as_may() {
@@ -374,6 +389,9 @@ async fn a_cluster_is_used_on_all_its_nodes() {
     let count = Count { rate: Some(rate("rate-limit-k", 1.0)), quota: Some(quota("quota-b", 100)) };
     assert_eq!(store.count(count).await.unwrap().quota.unwrap().used, 1);
     assert_eq!(store.count(count).await.unwrap().quota, None);
+    let window = QuotaCount { name: "rate-limit-k-1", max: 1, renewal: 60 };
+    let used = async || store.count_in_window(window, count.quota).await.unwrap().1.map(|quota| quota.used);
+    assert_eq!([used().await, used().await], [Some(2), None]);
     let stand = store.quotas(&["quota-b", "quota-c", "quota-d"]).await.unwrap();
     assert_eq!(stand.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false]);
     store.reset(&["quota-b".to_owned(), "quota-c".to_owned(), "rate-limit-k".to_owned()]).await.unwrap();
