@@ -23,4 +23,5 @@ mod sessions;
 mod shared_store;
 mod streaming;
 mod tls;
+mod upgrades;
 mod upstreams;

@@ -9,7 +9,7 @@ mod organisation;
 use std::sync::Arc;
 
 use http::header::TRAILER;
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, StatusCode};
 
 pub use compile::{CompileError, Shared, compile, lifetimes};
 pub use headers::HeaderChange;
@@ -116,6 +116,9 @@ impl Chain {
                 .map_err(|error| Failure::Upstream(UpstreamError::Body(error.to_string())))?;
         }
         let mut reply = self.upstream.forward(exchange, &sockets.upstream).await.map_err(Failure::Upstream)?;
+        if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(reply);
+        }
         if let Some(headers) = &self.reply_headers {
             headers.run_on_reply(exchange, &mut reply);
         }

@@ -98,6 +98,8 @@ pub struct HttpServer {
     pub strict_routes: bool,
     /// Whether paths are routed as received.
     pub skip_url_cleaning: bool,
+    /// Whether connections may go on in another protocol.
+    pub upgrades: bool,
 }
 
 /// Calls to upstreams.

@@ -8,6 +8,7 @@ pub mod query;
 pub mod standing;
 mod streaming;
 mod target;
+mod upgrade;
 mod variables;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use standing::{RateFigures, Standing};
 pub use streaming::Streaming;
 pub(crate) use target::unescape;
 pub use target::{Target, TargetError};
+pub use upgrade::Upgrade;
 pub use variables::{Template, UnknownVariable};
 
 use crate::session::Session;
@@ -32,6 +34,8 @@ pub struct Exchange {
     pub head: Head,
     /// The body, read or still on the wire.
     pub body: Body,
+    /// Whether the client wishes to go on in another protocol.
+    pub upgrade: Option<Box<Upgrade>>,
     /// Who the caller is, once an auth step has said so.
     pub session: Option<Arc<Session>>,
     /// What its limits said.
@@ -47,7 +51,15 @@ impl Exchange {
     pub async fn apart(&mut self) -> Result<Self, ReadError> {
         let body = Body::whole(self.body.read(None).await?.clone());
         let (head, client) = (self.head.clone(), self.client.clone());
-        Ok(Self { head, body, session: None, standing: Standing::default(), client, notes: Notes::start() })
+        Ok(Self {
+            head,
+            body,
+            upgrade: None,
+            session: None,
+            standing: Standing::default(),
+            client,
+            notes: Notes::start(),
+        })
     }
 }
 

@@ -10,7 +10,8 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Request, StatusCode, Uri};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
 use thiserror::Error;
 
 pub use client::{Client, ClientError, TlsError, tls};
@@ -112,13 +113,23 @@ impl Upstream {
         strip_hop_by_hop(&mut exchange.head.headers);
         let body = exchange.body.take();
         let started = Instant::now();
-        let reply = self.send(exchange, client, uri, body).await;
+        let answer = self.send(exchange, client, uri, body).await;
         exchange.notes.upstream = Some(started.elapsed());
-        reply
+        let (response, lease, asked_gzip) = answer?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch(exchange, response);
+        }
+        Ok(headers::incoming(response, lease, asked_gzip))
     }
 
     /// A request without a body that a kept connection swallowed is sent once more, as nothing was lost.
-    async fn send(&self, exchange: &Exchange, client: &Client, uri: Uri, body: Body) -> Result<Reply, UpstreamError> {
+    async fn send(
+        &self,
+        exchange: &Exchange,
+        client: &Client,
+        uri: Uri,
+        body: Body,
+    ) -> Result<(Response<Incoming>, Lease, bool), UpstreamError> {
         let head = &exchange.head;
         let repeatable = head.method.is_safe() && http_body::Body::is_end_stream(&body);
         let (request, asked_gzip) = self.request(exchange, uri, body);
@@ -130,7 +141,18 @@ impl Upstream {
             (first, _) => first,
         };
         let (response, lease) = reply.map_err(|error| error.about(&self.to.authority))?;
-        Ok(headers::incoming(response, lease, asked_gzip))
+        Ok((response, lease, asked_gzip))
+    }
+
+    /// The upstream goes on in another protocol; its connection is the exchange's own from now on.
+    fn switch(&self, exchange: &mut Exchange, mut response: Response<Incoming>) -> Result<Reply, UpstreamError> {
+        let upstream = hyper::upgrade::on(&mut response);
+        let Some(upgrade) = exchange.upgrade.take() else {
+            let reason = "it goes on in another protocol, and nobody wished for that".to_owned();
+            return Err(UpstreamError::Broken { authority: self.to.authority.clone(), reason });
+        };
+        upgrade.join(upstream);
+        Ok(response.map(|_| Body::empty()))
     }
 
     fn request(&self, exchange: &Exchange, uri: Uri, body: Body) -> (Request<Body>, bool) {
@@ -141,6 +163,9 @@ impl Upstream {
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = outgoing.headers;
+        if let Some(upgrade) = &exchange.upgrade {
+            upgrade.write(request.headers_mut());
+        }
         (request, outgoing.asks_gzip)
     }
 

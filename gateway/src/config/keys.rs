@@ -113,7 +113,7 @@ pub(super) static KEYS: &[Key] = &[
         "TLS on the listener is not supported yet: set it to false and end TLS in front of the gateway",
     ),
     unsupported("http_server_options.write_timeout", Int, "writing an answer may take any time"),
-    unsupported("http_server_options.enable_websockets", Bool, "connections are not upgraded"),
+    honoured("http_server_options.enable_websockets", Bool),
     unsupported("http_server_options.enable_http2", Bool, "clients are served over HTTP/1.1"),
     unsupported("http_server_options.flush_interval", Int, "answers are flushed as they come"),
     unsupported("http_server_options.skip_target_path_escaping", Bool, "paths go upstream escaped"),

@@ -60,7 +60,7 @@ fn a_file_made_for_tyk_loads_with_one_list_of_what_has_no_effect() {
         }"#,
     );
     let paths: Vec<_> = loaded.unsupported.iter().map(|(path, _)| *path).collect();
-    assert_eq!(paths, ["http_server_options.enable_websockets", "middleware_path", "tyk_js_path"]);
+    assert_eq!(paths, ["middleware_path", "tyk_js_path"]);
     assert_eq!(loaded.config.upstream.max_idle_per_host, Some(500));
     assert_eq!(loaded.config.template_path, Some(PathBuf::from("/t")));
     let server = &loaded.config.coprocess.servers[DEFAULT_SERVER];

@@ -134,6 +134,7 @@ impl Check<'_> {
             read_timeout: self.seconds("http_server_options.read_timeout", written.read_timeout, 120)?,
             strict_routes: written.enable_strict_routes,
             skip_url_cleaning: written.skip_url_cleaning,
+            upgrades: written.enable_websockets,
         })
     }
 

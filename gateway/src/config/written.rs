@@ -66,6 +66,7 @@ pub(super) struct HttpServerOptions {
     pub(super) read_timeout: i64,
     pub(super) enable_strict_routes: bool,
     pub(super) skip_url_cleaning: bool,
+    pub(super) enable_websockets: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -162,7 +162,7 @@ mod tests {
         let session = Session::new(state, Default::default());
         let client = HeaderValue::from_static("10.0.0.1");
         let (session, standing, notes) = (Some(Arc::new(session)), Standing::default(), Notes::start());
-        Exchange { head, body: Body::empty(), session, standing, client, notes }
+        Exchange { head, body: Body::empty(), upgrade: None, session, standing, client, notes }
     }
 
     #[test]

@@ -10,11 +10,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderValue, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::server::conn::http1;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::Watcher;
 use tokio::net::TcpStream;
 
@@ -31,31 +32,44 @@ pub(super) async fn serve(
     sockets: Arc<Sockets>,
     watcher: Watcher,
 ) {
-    let mut http = http1::Builder::new();
-    http.title_case_headers(gateway.config.canonical_headers);
-    let (client, activity) = (text(peer.ip()), Activity::default());
-    let service = service_fn(|request| {
-        let (gateway, sockets, client, activity) = (&gateway, &sockets, &client, &activity);
-        async move {
-            let busy = activity.begin();
-            let reply = front_door::answer(gateway, sockets, request, client).await;
-            Ok::<_, Infallible>(reply.map(|body| Watched { body, _busy: busy }))
-        }
+    let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
+    http.http1().title_case_headers(gateway.config.canonical_headers);
+    let (activity, limit) = (Activity::default(), gateway.config.http.read_timeout);
+    let client = Arc::new(Client { gateway, sockets, address: text(peer.ip()), activity: activity.clone() });
+    let service = service_fn(move |request| {
+        let client = Arc::clone(&client);
+        async move { Ok::<_, Infallible>(client.answer(request).await) }
     });
-    let serving = watcher.watch(http.serve_connection(OnePiece::new(TokioIo::new(socket)), service));
+    let serving = watcher.watch(http.serve_connection_with_upgrades(OnePiece::new(TokioIo::new(socket)), service));
     tokio::select! {
         biased;
         ended = serving => if let Err(error) = ended {
             tracing::debug!(%error, %peer, "a client's connection ended early");
         },
-        () = activity.silence(gateway.config.http.read_timeout) => {
+        () = activity.silence(limit) => {
             tracing::debug!(%peer, "a client's connection is closed: no request came in time");
         }
     }
 }
 
+/// Who is at the other end.
+struct Client {
+    gateway: Arc<Gateway>,
+    sockets: Arc<Sockets>,
+    address: HeaderValue,
+    activity: Activity,
+}
+
+impl Client {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Watched> {
+        let busy = self.activity.begin();
+        let reply = front_door::answer(&self.gateway, &self.sockets, request, &self.address).await;
+        reply.map(|body| Watched { body, _busy: busy })
+    }
+}
+
 /// Counts the beginnings and ends of a connection's requests: odd while there is one.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Activity(Arc<AtomicU64>);
 
 /// A request under way, until its reply's last byte.

@@ -11,7 +11,7 @@ use super::Gateway;
 use crate::api::Api;
 use crate::control;
 use crate::error::{Refusal, Stop};
-use crate::exchange::{Body, Exchange, Head, HeadError, Notes, ReadError, Reply, Standing, Streaming};
+use crate::exchange::{Body, Exchange, Head, HeadError, Notes, ReadError, Reply, Standing, Streaming, Upgrade};
 use crate::sockets::Sockets;
 use crate::telemetry::Access;
 
@@ -19,15 +19,16 @@ use crate::telemetry::Access;
 pub(super) async fn answer(
     gateway: &Gateway,
     sockets: &Arc<Sockets>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     client: &HeaderValue,
 ) -> Reply {
     let notes = Notes::start();
+    let upgrade = if gateway.config.http.upgrades { Upgrade::wished(&mut request) } else { None };
     let (parts, incoming) = request.into_parts();
     let mut reply = match admit(gateway, Head::new(parts), Body::Stream(Streaming::new(incoming))).await {
         Ok((head, body)) => {
             let (session, standing, client) = (None, Standing::default(), client.clone());
-            let exchange = Exchange { head, body, session, standing, client, notes };
+            let exchange = Exchange { head, body, upgrade, session, standing, client, notes };
             route(gateway, sockets, Box::new(exchange)).await
         }
         Err(reply) => reply,

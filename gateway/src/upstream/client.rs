@@ -123,7 +123,7 @@ impl Client {
         let stream = self.connector.clone().call(uri).await.map_err(ClientError::Connect)?;
         let (sender, connection) = self.http.handshake(OnePiece::new(stream)).await?;
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = connection.with_upgrades().await {
                 tracing::debug!(target: "outrigger::upstream", %error, "connection to an upstream ended");
             }
         });

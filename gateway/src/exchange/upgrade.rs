@@ -1,0 +1,74 @@
+//! Connections that go on in another protocol, WebSocket for one: from then on bytes are passed both
+//! ways, and nobody looks at them.
+
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderMap, HeaderValue, Request};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::copy_bidirectional;
+
+/// A client's wish to go on in another protocol.
+#[derive(Debug)]
+pub struct Upgrade {
+    protocol: HeaderValue,
+    client: OnUpgrade,
+}
+
+impl Upgrade {
+    /// The wish of a request that has one.
+    pub fn wished<B>(request: &mut Request<B>) -> Option<Box<Self>> {
+        let protocol = wished(request.headers())?.clone();
+        Some(Box::new(Self { protocol, client: hyper::upgrade::on(request) }))
+    }
+
+    /// Tells the upstream of it.
+    pub fn write(&self, headers: &mut HeaderMap) {
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, self.protocol.clone());
+    }
+
+    /// Passes bytes both ways once both sides have gone over, until one of them ends.
+    pub fn join(self, upstream: OnUpgrade) {
+        tokio::spawn(async move {
+            let sides = tokio::try_join!(self.client, upstream);
+            let passed = match sides {
+                Ok((client, upstream)) => {
+                    copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await.map(drop)
+                }
+                Err(error) => Err(std::io::Error::other(error)),
+            };
+            if let Err(error) = passed {
+                tracing::debug!(%error, "an upgraded connection ended");
+            }
+        });
+    }
+}
+
+fn wished(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let names_it = |value: &HeaderValue| {
+        value.to_str().is_ok_and(|list| list.split(',').any(|name| name.trim().eq_ignore_ascii_case("upgrade")))
+    };
+    headers.get(UPGRADE).filter(|_| headers.get_all(CONNECTION).iter().any(names_it))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_needs_both_headers_and_connection_may_name_more() {
+        let wished = |headers: &[(&'static str, &str)]| {
+            let headers: HeaderMap =
+                headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            super::wished(&headers).cloned()
+        };
+        let websocket = ("upgrade", "websocket");
+        for connection in ["Upgrade", "upgrade", "keep-alive, Upgrade", " UPGRADE ,x"] {
+            assert_eq!(wished(&[websocket, ("connection", connection)]).unwrap(), "websocket", "{connection}");
+        }
+        for headers in [&[websocket][..], &[("connection", "upgrade")], &[websocket, ("connection", "close")]] {
+            assert_eq!(wished(headers), None, "{headers:?}");
+        }
+    }
+}
