@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Api, Gateway, Setup, Upstream, api, request, until};
+use crate::harness::{Answer, Api, Gateway, Redis, Setup, Upstream, api, request, until};
 
 const SECRET: &str = "control-secret";
 const REFUSED: &str = "Attempted administrative access with invalid or missing key!";
@@ -119,6 +119,43 @@ async fn what_cannot_be_a_key_is_refused_and_nothing_stored() {
 }
 
 #[tokio::test]
+async fn a_key_that_asks_for_a_certificate_is_refused_and_one_that_is_there_is_unknown() {
+    let (upstream, redis) = (Upstream::start().await, Redis::start().await);
+    let gateway = Gateway::start(controlled(keyed(&upstream)).conf(redis.conf())).await;
+    let bound = session(json!({"mtls_static_certificate_bindings": ["certificate"]}));
+    for path in ["/tyk/keys/create", "/tyk/keys/mine"] {
+        let refused = said(&call(&gateway, "POST", path, &bound).await);
+        assert!(refused.0 == 400 && refused.1.starts_with("mtls_static_certificate_bindings"), "{refused:?}");
+    }
+    let () = redis.say(&["SET", "apikey-free", &session(json!({})).to_string()]);
+    let () = redis.say(&["SET", "apikey-bound", &bound.to_string()]);
+    assert_eq!([status(&gateway, "free").await, status(&gateway, "bound").await], [200, 403]);
+}
+
+#[tokio::test]
+async fn a_key_removed_from_all_apis_is_gone() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(controlled(keyed(&upstream))).await;
+    call(&gateway, "POST", "/tyk/keys/mine", &session(json!({}))).await;
+    assert_eq!(status(&gateway, "mine").await, 200);
+    let removed = call(&gateway, "DELETE", "/tyk/keys/mine?api_id=-1", &Value::Null).await;
+    assert_eq!((removed.status(), removed.text()), (200, "null\n"));
+    assert_eq!(status(&gateway, "mine").await, 403);
+}
+
+#[tokio::test]
+async fn tokens_are_listed_by_organisation() {
+    let gateway = Gateway::start(controlled(Setup::new()).conf(json!({"hash_key_function": "murmur64"}))).await;
+    let mut made = Vec::new();
+    for org in ["acme", "acmes", "other"] {
+        let answer = call(&gateway, "POST", "/tyk/keys/create", &session(json!({"org_id": org}))).await.json();
+        made.push(answer["key"].clone());
+    }
+    let listed = call(&gateway, "GET", "/tyk/keys?filter=acme", &Value::Null).await.json();
+    assert_eq!(listed, json!({"keys": [made[0]]}));
+}
+
+#[tokio::test]
 async fn a_key_that_is_written_anew_starts_its_quota_over_unless_told_otherwise() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::start(controlled(keyed(&upstream))).await;
@@ -166,6 +203,102 @@ async fn policies_are_written_and_in_force_after_a_reload() {
     call(&gateway, "GET", "/tyk/reload/?block=true", &Value::Null).await;
     assert_eq!(status(&gateway, &key).await, 403, "a key whose policy is gone");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_policy_is_changed_in_the_file_that_holds_it_and_lets_new_keys_expire() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("zz.json");
+    std::fs::write(&file, json!({"ID": "gold", "org_id": "default", "rate": 1}).to_string()).unwrap();
+    let conf = json!({"policies": {"policy_source": "file", "policy_path": folder.path()}});
+    let gateway = Gateway::start(controlled(Setup::new()).conf(conf)).await;
+
+    let changed = json!({"ID": "gold", "org_id": "default", "rate": 2, "per": 1, "key_expires_in": 1000,
+        "access_rights": {"api": {"api_id": "api", "versions": ["Default"]}}});
+    assert_eq!(call(&gateway, "PUT", "/tyk/policies/gold", &changed).await.status(), 200);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    call(&gateway, "GET", "/tyk/reload?block=true", &Value::Null).await;
+    assert_eq!(call(&gateway, "GET", "/tyk/policies/gold", &Value::Null).await.json()["rate"], 2.0);
+
+    let expires = async |method: &str, session: Value| {
+        call(&gateway, method, "/tyk/keys/mine", &session).await;
+        let shown = call(&gateway, "GET", "/tyk/keys/mine?org_id=default", &Value::Null).await.json();
+        shown["expires"].as_i64().unwrap_or_default()
+    };
+    let governed = json!({"org_id": "default", "apply_policies": ["gold"]});
+    assert!(expires("POST", governed.clone()).await > 1000, "a new key");
+    assert_eq!(expires("PUT", governed).await, 0, "one that there is");
+
+    assert_eq!(call(&gateway, "DELETE", "/tyk/policies/gold", &Value::Null).await.status(), 200);
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn what_would_not_be_loaded_is_not_written() {
+    let upstream = Upstream::start().await;
+    let setup = controlled(api(&upstream).named("first")).env("UPSTREAM", upstream.address.to_string());
+    let gateway = Gateway::start(setup).await;
+    let hooked = json!({"custom_middleware": {"driver": "grpc", "pre": [{"name": "MyPre", "server": "nowhere"}]}});
+    for (changes, told) in
+        [(hooked, "custom_middleware.pre[0]"), (json!({"proxy": {"listen_path": "/{a:(}/"}}), "proxy.listen_path")]
+    {
+        let broken = api(&upstream).named("first").with(changes).definition;
+        let refused = said(&call(&gateway, "PUT", "/tyk/apis/first", &broken).await);
+        assert!(refused.0 == 400 && refused.1.contains(told), "{refused:?}");
+    }
+    for id in ["../up", "first-oas"] {
+        let unsafe_id = api(&upstream).named("second").with(json!({"api_id": id})).definition;
+        let refused = said(&call(&gateway, "POST", "/tyk/apis", &unsafe_id).await);
+        assert_eq!(refused, (400, "Invalid API ID".to_owned()), "{id}");
+    }
+    let referring = Api::to("http://env://UPSTREAM/").named("second").definition;
+    assert_eq!(call(&gateway, "POST", "/tyk/apis", &referring).await.status(), 200);
+    call(&gateway, "GET", "/tyk/reload?block=true", &Value::Null).await;
+    assert_eq!([gateway.get("/first/").await.status(), gateway.get("/second/").await.status()], [200, 200]);
+    assert_eq!(call(&gateway, "GET", "/tyk/apis/second", &Value::Null).await.json(), referring);
+}
+
+#[tokio::test]
+async fn a_reload_that_finds_a_broken_definition_serves_the_others_and_one_that_finds_nothing_changes_nothing() {
+    let (upstream, apps) = (Upstream::start().await, tempfile::tempdir().unwrap());
+    let write = |name: &str, text: String| std::fs::write(apps.path().join(name), text).unwrap();
+    write("good.json", api(&upstream).named("good").definition.to_string());
+    write("bad.json", api(&upstream).named("bad").definition.to_string());
+    let gateway = Gateway::start(controlled(Setup::new()).conf(json!({"app_path": apps.path()}))).await;
+    let served = async || [gateway.get("/good/").await.status(), gateway.get("/bad/").await.status()];
+    assert_eq!(served().await, [200, 200]);
+
+    write("bad.json", "{".to_owned());
+    call(&gateway, "GET", "/tyk/reload?block=true", &Value::Null).await;
+    assert_eq!(served().await, [200, 404]);
+    gateway.process.says("bad.json").await;
+
+    std::fs::rename(apps.path(), apps.path().with_extension("away")).unwrap();
+    call(&gateway, "GET", "/tyk/reload?block=true", &Value::Null).await;
+    assert_eq!(served().await, [200, 404]);
+    gateway.process.says("nothing is loaded anew").await;
+    std::fs::rename(apps.path().with_extension("away"), apps.path()).unwrap();
+}
+
+#[tokio::test]
+async fn a_key_known_by_its_hash_gets_other_policies() {
+    let upstream = Upstream::start().await;
+    let rights = json!({"api": {"api_id": "api", "versions": ["Default"]}});
+    let policies = json!({"out": {"org_id": "default", "is_inactive": true, "access_rights": rights}});
+    for hashed in [false, true] {
+        let conf = json!({"hash_keys": hashed, "policies": {"policy_record_name": "policies.json"}});
+        let setup = controlled(keyed(&upstream)).conf(conf).file("policies.json", policies.to_string());
+        let gateway = Gateway::start(setup).await;
+        let made = call(&gateway, "POST", "/tyk/keys/create", &session(json!({}))).await.json();
+        let (key, hash) = (made["key"].as_str().unwrap(), made["key_hash"].as_str());
+        assert_eq!(status(&gateway, key).await, 200);
+        let path = format!("/tyk/keys/policy/{}", hash.unwrap_or(key));
+        let updated = call(&gateway, "POST", &path, &json!({"apply_policies": ["out"]})).await;
+        assert_eq!(updated.json()["action"].as_str(), Some("updated"));
+        assert_eq!(status(&gateway, key).await, 403, "its policy is inactive");
+        let nobody = call(&gateway, "POST", "/tyk/keys/policy/nobody", &json!({"apply_policies": ["out"]})).await;
+        assert_eq!(said(&nobody), (404, "Key not found".to_owned()));
+    }
 }
 
 #[tokio::test]

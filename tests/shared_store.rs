@@ -93,3 +93,29 @@ async fn a_key_changed_on_one_node_counts_at_once_on_the_others() {
     crate::harness::until("the other node", async || status(&nodes[1], &key).await == 403).await;
     assert!(started.elapsed() < Duration::from_secs(5), "it was told, and did not wait for its ten seconds to pass");
 }
+
+#[tokio::test]
+async fn all_nodes_load_anew_when_told_and_when_they_may_have_missed_it() {
+    let (upstream, mut redis, apps) = (Upstream::start().await, Redis::start().await, tempfile::tempdir().unwrap());
+    let write = |id: &str| {
+        std::fs::write(apps.path().join(format!("{id}.json")), api(&upstream).named(id).definition.to_string())
+            .unwrap();
+    };
+    write("first");
+    let setup = || node(api(&upstream), &redis).conf(json!({"app_path": apps.path()}));
+    let nodes = [Gateway::start(setup()).await, Gateway::start(setup()).await];
+
+    write("second");
+    crate::harness::until("a reload of all", async || {
+        let told = request("GET", "/tyk/reload/group").header("X-Tyk-Authorization", SECRET);
+        nodes[0].send(told, "").await.status() == 200 && nodes[1].get("/second/").await.status() == 200
+    })
+    .await;
+
+    redis.stop();
+    write("third");
+    redis.start_again().await;
+    for node in &nodes {
+        crate::harness::until("a reload", async || node.get("/third/").await.status() == 200).await;
+    }
+}

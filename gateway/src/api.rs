@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use load::load;
+pub use load::{Unservable, check, load};
 pub use registry::{Registry, Route};
 
 use crate::chain::Chain;

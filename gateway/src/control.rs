@@ -34,7 +34,8 @@ pub enum Place {
 
 /// Which of them a path is, if any.
 pub fn place(gateway: &Gateway, path: &str) -> Option<Place> {
-    match path.strip_prefix('/')? {
+    // Several slashes would hide the secret's path where paths are not cleaned.
+    match path.trim_start_matches('/') {
         name if name == gateway.config.health_check_name => Some(Place::Health),
         name if name == gateway.config.readiness_name => Some(Place::Readiness),
         name if name == "tyk" || name.starts_with("tyk/") => Some(Place::Rest),

@@ -43,7 +43,7 @@ pub fn load(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<Sourced>, SourceError> {
     let files = list(app_path).map_err(|error| SourceError::Folder { folder: app_path.to_owned(), error })?;
-    let classic = files.into_iter().filter(|file| is_classic(file));
+    let classic = files.into_iter().filter(|file| is_read(file));
     Ok(classic.map(|file| read(file, secrets, env)).collect())
 }
 
@@ -61,15 +61,26 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn is_classic(file: &Path) -> bool {
-    let name = file.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
-    let kind = match name.as_ref() {
-        name if name.ends_with("-oas.json") => "an OpenAPI document",
-        name if name.ends_with("-mcp.json") => "an MCP document",
-        _ => return true,
-    };
-    info!(file = %file.display(), "skipped: by its name this is {kind}, not a classic definition");
-    false
+/// Whether a file is a classic definition by its name.
+pub fn is_classic(file: &Path) -> bool {
+    other_kind(file).is_none()
+}
+
+fn other_kind(file: &Path) -> Option<&'static str> {
+    match file.file_name().map(OsStr::to_string_lossy).unwrap_or_default() {
+        name if name.ends_with("-oas.json") => Some("an OpenAPI document"),
+        name if name.ends_with("-mcp.json") => Some("an MCP document"),
+        _ => None,
+    }
+}
+
+/// Says in the log what is passed over.
+fn is_read(file: &Path) -> bool {
+    let other = other_kind(file);
+    if let Some(kind) = other {
+        info!(file = %file.display(), "skipped: by its name this is {kind}, not a classic definition");
+    }
+    other.is_none()
 }
 
 fn read(file: PathBuf, secrets: &BTreeMap<String, String>, env: &dyn Fn(&str) -> Option<String>) -> Sourced {
@@ -86,7 +97,8 @@ fn read(file: PathBuf, secrets: &BTreeMap<String, String>, env: &dyn Fn(&str) ->
     }
 }
 
-fn parse(
+/// Reads one definition, its references replaced.
+pub fn parse(
     text: &str,
     secrets: &BTreeMap<String, String>,
     env: &dyn Fn(&str) -> Option<String>,

@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
+use thiserror::Error;
 use tracing::{error, info, warn};
 
 use super::{Api, Registry, Route};
 use crate::chain::{self, Shared};
 use crate::config::Config;
-use crate::definition::Definition;
+use crate::definition::{Definition, DefinitionError};
 use crate::pattern::{Host, ListenPath, PatternError};
 use crate::source::{self, SourceError, Sourced};
 
 /// Loads what lies in `app_path`; says in the log why a definition is not served.
 pub fn load(config: &Config, shared: &Shared) -> Result<Registry, SourceError> {
     let sourced = source::load(&config.app_path, &config.secrets, &|name| std::env::var(name).ok())?;
-    let mut loader =
-        Loader { config, shared, taken: HashSet::new(), routes: Vec::new(), internal: Vec::new(), refused: 0 };
+    let mut loader = Loader::new(config, shared);
     for Sourced { file, written, outcome } in sourced {
         match outcome {
             Ok(parsed) => {
@@ -37,6 +37,24 @@ pub fn load(config: &Config, shared: &Shared) -> Result<Registry, SourceError> {
     Ok(Registry::new(routes, internal, config.http.strict_routes))
 }
 
+/// Why a definition would not be served.
+#[derive(Debug, Error)]
+pub enum Unservable {
+    /// It cannot be read, or asks for what there is not.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    /// Nothing that runs can be made of it.
+    #[error(transparent)]
+    Chain(#[from] chain::CompileError),
+}
+
+/// Whether a definition could be served, by the checks of loading.
+pub fn check(text: &str, config: &Config, shared: &Shared) -> Result<(), Unservable> {
+    let parsed = source::parse(text, &config.secrets, &|name| std::env::var(name).ok())?;
+    Loader::new(config, shared).route(Path::new(""), Value::Null, &parsed.definition)?;
+    Ok(())
+}
+
 struct Loader<'a> {
     config: &'a Config,
     shared: &'a Shared,
@@ -46,14 +64,22 @@ struct Loader<'a> {
     refused: usize,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    fn new(config: &'a Config, shared: &'a Shared) -> Self {
+        Self { config, shared, taken: HashSet::new(), routes: Vec::new(), internal: Vec::new(), refused: 0 }
+    }
+
     fn refuse(&mut self, file: &Path, error: &dyn std::error::Error) {
         self.refused += 1;
         error!(file = %file.display(), %error, "API definition refused, its path answers 404");
     }
 
     fn add(&mut self, file: PathBuf, written: Value, definition: &Definition) {
-        match self.route(&file, written, definition) {
+        let route = self.route(&file, written, definition);
+        for fault in route.iter().flat_map(|route| route.api.chain.faults()) {
+            error!(file = %file.display(), api_id = definition.api_id, "{fault}; every request that comes to it fails");
+        }
+        match route {
             // Only other APIs may reach an internal one.
             Ok(route) if definition.internal => {
                 info!(api_id = definition.api_id, "internal API is not routed");
@@ -73,9 +99,6 @@ impl Loader<'_> {
         let listen_path = self.unique(file, definition, listen_path);
         let path = ListenPath::parse(&listen_path).map_err(|error| at("proxy.listen_path", error))?;
         let chain = chain::compile(definition, &path, self.config, self.shared)?;
-        for fault in chain.faults() {
-            error!(file = %file.display(), api_id = definition.api_id, "{fault}; every request that comes to it fails");
-        }
         let api = Arc::new(Api {
             id: definition.api_id.as_str().into(),
             org_id: definition.org_id.clone(),

@@ -115,8 +115,9 @@ impl Keys {
 
     /// Drops what is remembered of a key that somebody else changed.
     pub fn forget(&self, name: &str) {
+        // First, so that who remembers what was read before either sees it, or is made to forget.
+        self.epoch.fetch_add(1, Ordering::SeqCst);
         self.drop_remembered(name);
-        self.epoch.fetch_add(1, Ordering::Relaxed);
     }
 
     fn drop_remembered(&self, name: &str) {
@@ -127,15 +128,15 @@ impl Keys {
 
     /// Drops all that is remembered: changes may have gone unnoticed.
     pub fn forget_all(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
         if let Some(remembered) = &self.remembered {
             remembered.invalidate_all();
         }
-        self.epoch.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Changes whenever something was forgotten: sessions held elsewhere count no longer.
     pub fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Relaxed)
+        self.epoch.load(Ordering::SeqCst)
     }
 
     async fn first(
@@ -149,9 +150,14 @@ impl Keys {
             return Ok(Some(session));
         }
         let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let epoch = self.epoch();
         let Some((at, stored)) = store.session(Space::Key, &names).await? else { return Ok(None) };
         let key = Key { id: ids[at].as_str().into(), name: names[at].into() };
-        Ok(self.read(key, &stored, org_id))
+        let session = self.read(key, &stored, org_id);
+        if let Some(session) = &session {
+            self.remember_since(epoch, session, org_id);
+        }
+        Ok(session)
     }
 
     fn recall(&self, name: &str, org_id: &Arc<str>) -> Option<Arc<Session>> {
@@ -159,7 +165,18 @@ impl Keys {
         (found.org_id == *org_id).then_some(found.session)
     }
 
-    /// Makes a session of what was stored, and remembers it.
+    /// Remembers a session that was read after this epoch began, unless something was forgotten
+    /// since: it may be what is to be forgotten.
+    fn remember_since(&self, epoch: u64, session: &Arc<Session>, org_id: &Arc<str>) {
+        let Some(remembered) = &self.remembered else { return };
+        let entry = Remembered { org_id: Arc::clone(org_id), session: Arc::clone(session) };
+        remembered.insert(Arc::clone(&session.key.name), entry);
+        if self.epoch() != epoch {
+            remembered.invalidate(&session.key.name);
+        }
+    }
+
+    /// Makes a session of what was stored.
     fn read(&self, key: Key, stored: &[u8], org_id: &Arc<str>) -> Option<Arc<Session>> {
         let text = std::str::from_utf8(stored).ok()?;
         let mut state: State = match json::read(text) {
@@ -169,15 +186,36 @@ impl Keys {
                 return None;
             }
         };
+        if state.is_bound_to_certificates() {
+            tracing::error!(
+                key = &*key.name,
+                "a key is bound to client certificates, which are not supported yet; it is unknown"
+            );
+            return None;
+        }
         if let Err(error) = self.policies.load().apply(&mut state, org_id) {
             tracing::debug!(key = &*key.name, %error, "a key's policies cannot be applied, the key is unknown");
             return None;
         }
-        let session = Arc::new(Session::new(state, key));
-        if let Some(remembered) = &self.remembered {
-            let entry = Remembered { org_id: Arc::clone(org_id), session: Arc::clone(&session) };
-            remembered.insert(Arc::clone(&session.key.name), entry);
-        }
-        Some(session)
+        Some(Arc::new(Session::new(state, key)))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_before_something_was_forgotten_is_not_remembered() {
+        let keys = Keys::new(&config::Keys { remember: true, ..config::Keys::default() });
+        let org_id: Arc<str> = "o".into();
+        let session = keys.read(keys.key("k"), b"{}", &org_id).unwrap();
+        let before = keys.epoch();
+        keys.forget("k");
+        keys.remember_since(before, &session, &org_id);
+        assert!(keys.recall("k", &org_id).is_none());
+        keys.remember_since(keys.epoch(), &session, &org_id);
+        assert!(keys.recall("k", &org_id).is_some());
     }
 }

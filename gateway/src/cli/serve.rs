@@ -127,8 +127,15 @@ async fn hear(redis: &config::Redis, gateway: &Gateway) {
     if !messages.heard {
         return;
     }
+    let mut connected = false;
     let tell = |heard| match heard {
-        Heard::Connected => keys.forget_all(),
+        Heard::Connected => {
+            keys.forget_all();
+            // Told to load anew meanwhile, this node would not have heard it.
+            if std::mem::replace(&mut connected, true) {
+                drop(reload.ask());
+            }
+        }
         Heard::Notice(Notice::KeysChanged(names)) => names.iter().for_each(|name| keys.forget(name)),
         Heard::Notice(Notice::Reload) => drop(reload.ask()),
     };

@@ -167,6 +167,11 @@ pub(super) static KEYS: &[Key] = &[
         "common names are not checked yet: set it to false; names are matched against the certificate's alternative names",
     ),
     refused("security.pinned_public_keys", Map, "public keys of upstreams are not pinned yet: remove the key"),
+    refused(
+        "security.control_api_use_mutual_tls",
+        Bool,
+        "callers of the control API cannot be asked for certificates yet: set it to false, and keep /tyk from strangers by the secret",
+    ),
     unsupported("security", Section, "certificates are neither stored nor presented"),
     unsupported("service_discovery", Section, "targets are not discovered"),
     unsupported("dns_cache", Section, "names are looked up for each new connection"),

@@ -125,6 +125,7 @@ fn what_must_not_be_without_effect_stops_the_start() {
         r#"{"use_db_app_configs": true}"#,
         r#"{"slave_options": {"use_rpc": true}}"#,
         r#"{"security": {"pinned_public_keys": {"*": "id"}}}"#,
+        r#"{"security": {"control_api_use_mutual_tls": true}}"#,
         r#"{"management_node": true}"#,
         r#"{"app_path": "a", "proxy_ssl_min_version": 772}"#,
         r#"{"app_path": "a", "storage": {"type": "etcd"}}"#,

@@ -6,14 +6,17 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use http::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::answer::{Answer, Problem, changed, document};
 use super::files;
 use super::request::Request;
+use crate::api;
 use crate::auth::session_cache::Counts;
 use crate::definition::Definition;
+use crate::listener::Gateway;
+use crate::source;
 
 pub(super) async fn answer(request: &Request<'_>, id: Option<&str>) -> Answer {
     match (&request.method, id) {
@@ -43,18 +46,16 @@ fn missing() -> Problem {
 
 /// It is served after the next reload.
 async fn add(request: &Request<'_>) -> Answer {
-    let mut written = definition(request)?;
-    if id_of(&written).is_empty() {
-        written["api_id"] = Uuid::new_v4().simple().to_string().into();
-    }
-    let id = id_of(&written).to_owned();
+    let (id, mut written) = definition(request)?;
+    let id = if id.is_empty() { Uuid::new_v4().simple().to_string() } else { id };
+    files::identify(&mut written, "api_id", &id);
     write(request, &id, written).await?;
     Ok(changed(&id, "added"))
 }
 
 async fn modify(request: &Request<'_>, id: &str) -> Answer {
-    let written = definition(request)?;
-    if id_of(&written) != id {
+    let (named, written) = definition(request)?;
+    if named != id {
         let message = "Request APIID does not match that in Definition! For Update operations these must match.";
         return Err(Problem::bad(message));
     }
@@ -72,21 +73,20 @@ async fn remove(request: &Request<'_>, id: &str) -> Answer {
     Ok(changed(id, "deleted"))
 }
 
-fn definition(request: &Request<'_>) -> Result<Value, Problem> {
-    let written: Value = request.json(|_| Problem::bad("Request malformed"))?;
-    if written.is_object() { Ok(written) } else { Err(Problem::bad("Request malformed")) }
-}
-
-fn id_of(written: &Value) -> &str {
-    written["api_id"].as_str().unwrap_or_default()
+/// The API's id, and the definition as it came.
+fn definition(request: &Request<'_>) -> Result<(String, Map<String, Value>), Problem> {
+    let malformed = |_| Problem::bad("Request malformed");
+    let Definition { api_id, .. } = request.json(malformed)?;
+    Ok((api_id, request.json(malformed)?))
 }
 
 /// Writes only what would be served.
-async fn write(request: &Request<'_>, id: &str, written: Value) -> Result<(), Problem> {
-    if let Err(error) = Definition::parse(&written.to_string()) {
+async fn write(request: &Request<'_>, id: &str, written: Map<String, Value>) -> Result<(), Problem> {
+    let (file, _) = file(request, id)?;
+    let Gateway { config, shared, .. } = request.gateway;
+    if let Err(error) = api::check(&Value::Object(written.clone()).to_string(), config, shared) {
         return Err(Problem::bad(format!("Validation of API Definition failed. Reason: {error}.")));
     }
-    let (file, _) = file(request, id)?;
     files::write(file, written).await.map_err(|error| failed("Failed to create file!", &error))
 }
 
@@ -97,7 +97,7 @@ fn file(request: &Request<'_>, id: &str) -> Result<(PathBuf, bool), Problem> {
         Some(api) => api.file.clone(),
         None => {
             let named = files::named(&request.gateway.config.app_path, id);
-            named.ok_or_else(|| Problem::bad("Invalid API ID"))?
+            named.filter(|file| source::is_classic(file)).ok_or_else(|| Problem::bad("Invalid API ID"))?
         }
     };
     let exists = file.exists();

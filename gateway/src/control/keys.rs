@@ -33,7 +33,7 @@ pub(super) async fn answer(request: &Request<'_>, path: &[&str]) -> Answer {
 
 /// The session as its policies make it; the password stays hidden.
 async fn show(request: &Request<'_>, id: &str) -> Answer {
-    let found = find(request, id).await?;
+    let found = find(request, id, "").await?;
     let Found { key, mut state } = found.ok_or_else(|| Problem::missing("Key not found"))?;
     let org_id = state.org_id.clone();
     let policies = request.gateway.shared.keys.policies();
@@ -53,11 +53,7 @@ fn preview(request: &Request<'_>) -> Answer {
 }
 
 async fn remove(request: &Request<'_>, id: &str) -> Answer {
-    // The original's answer to an id that no API has.
-    if request.parameter("api_id") == "-1" {
-        return Ok(document(&()));
-    }
-    let found = find(request, id).await?;
+    let found = find(request, id, "").await?;
     let Found { key, mut state } = found.ok_or_else(|| Problem::missing("There is no such key found"))?;
     if !request.store.delete_session(Space::Key, &key.name).await? {
         return Err(Problem::missing("There is no such key found"));
@@ -67,5 +63,9 @@ async fn remove(request: &Request<'_>, id: &str) -> Answer {
     // Policies that no longer apply leave no counters of theirs to find.
     let _ = request.gateway.shared.keys.policies().apply(&mut state, &org_id);
     quota::reset(request, &key.name, &state).await?;
+    // So the original answers where a key is removed from all APIs.
+    if request.parameter("api_id") == "-1" {
+        return Ok(document(&()));
+    }
     Ok(key_changed(id, "deleted", request.shown_hash(&key)))
 }

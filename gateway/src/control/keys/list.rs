@@ -6,6 +6,7 @@ use crate::control::answer::{Answer, Problem, document};
 use crate::control::request::Request;
 use crate::json;
 use crate::session::State;
+use crate::session::key::{org_of, token_start};
 use crate::store::Space;
 
 #[derive(Serialize)]
@@ -23,12 +24,25 @@ pub(super) async fn answer(request: &Request<'_>) -> Answer {
     if !hashed && !api_id.is_empty() && filter.is_empty() {
         return Err(Problem::bad("api_id needs filter, the beginning of the ids to look at"));
     }
-    let prefix = if hashed { "" } else { filter };
-    let mut keys = request.store.sessions(Space::Key, prefix).await?;
+    let mut keys = if hashed { all(request, "").await? } else { named(request, filter).await? };
     if !api_id.is_empty() {
         keys = opening(request, keys, api_id).await?;
     }
     Ok(document(&Listed { keys }))
+}
+
+async fn all(request: &Request<'_>, prefix: &str) -> Result<Vec<String>, Problem> {
+    Ok(request.store.sessions(Space::Key, prefix).await?)
+}
+
+/// The keys whose ids begin like this, or that are tokens of the organisation of this name.
+async fn named(request: &Request<'_>, filter: &str) -> Result<Vec<String>, Problem> {
+    let mut keys = all(request, filter).await?;
+    if !filter.is_empty() {
+        let tokens = all(request, &token_start(filter)).await?;
+        keys.extend(tokens.into_iter().filter(|token| org_of(token).as_deref() == Some(filter)));
+    }
+    Ok(keys)
 }
 
 async fn opening(request: &Request<'_>, names: Vec<String>, api_id: &str) -> Result<Vec<String>, Problem> {

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::find::{Found, find};
+use super::find::{Found, find, named};
 use super::{password, quota};
 use crate::clock;
 use crate::control::answer::{Answer, Problem, key_changed};
@@ -14,6 +14,7 @@ use crate::control::request::Request;
 use crate::control::stamp;
 use crate::session::lifetime::longest;
 use crate::session::{Key, Session, State};
+use crate::store::Space;
 
 /// A key with an id of our making.
 pub(super) async fn generated(request: &Request<'_>) -> Answer {
@@ -21,9 +22,11 @@ pub(super) async fn generated(request: &Request<'_>) -> Answer {
     let mut state: State = request.json(unread)?;
     let failed =
         |error: String| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("Failed to create key - {error}"));
+    presentable(&state)?;
     if opens_everything(request, &state).map_err(failed)? && !request.gateway.config.control.master_keys {
         return Err(Problem::bad("Failed to create key, keys must have at least one Access Rights record set."));
     }
+    expire_by_policy(request, &mut state);
     if state.hmac_enabled {
         state.hmac_string = STANDARD.encode(Uuid::new_v4().simple().to_string());
     }
@@ -51,6 +54,9 @@ pub(super) async fn custom(request: &Request<'_>, id: Option<&str>) -> Answer {
     secure(request, &state)?;
     password::hide(&mut state, None, request.gateway.config.control.password_function).await?;
     let key = request.gateway.shared.keys.key(&id);
+    if request.store.session(Space::Key, &[&key.name]).await?.is_none() {
+        expire_by_policy(request, &mut state);
+    }
     store(request, &key, &mut state, None).await?;
     let shown = if hashing.hash_keys && !state.basic_auth_data.password.is_empty() { "" } else { &id };
     Ok(key_changed(shown, "added", request.shown_hash(&key)))
@@ -59,7 +65,7 @@ pub(super) async fn custom(request: &Request<'_>, id: Option<&str>) -> Answer {
 /// Another session for a key that there is.
 pub(super) async fn replaced(request: &Request<'_>, id: &str) -> Answer {
     let mut state: State = request.json(|_| Problem::bad("Request malformed"))?;
-    let found = find(request, id).await?;
+    let found = find(request, id, &state.org_id).await?;
     let Found { key, state: previous } = found.ok_or_else(|| Problem::missing("Key is not found"))?;
     secure(request, &state)?;
     password::hide(&mut state, Some(&previous), request.gateway.config.control.password_function).await?;
@@ -78,15 +84,31 @@ struct PolicyChange {
 pub(super) async fn policies(request: &Request<'_>, hash: &str) -> Answer {
     let PolicyChange { policy, apply_policies } = request.json(|_| Problem::bad("Request malformed"))?;
     let missing = || Problem::missing("Key not found");
-    let Found { key, mut state } = find(request, hash).await?.ok_or_else(missing)?;
+    let Found { key, mut state } = named(request, hash).await?.ok_or_else(missing)?;
     (state.apply_policy_id, state.apply_policies) = (policy, apply_policies);
     secure(request, &state)?;
     save(request, &key, &state).await?;
     Ok(key_changed(hash, "updated", None))
 }
 
+/// Refuses a key that could be presented without the certificate that it asks for: it would be unknown.
+fn presentable(state: &State) -> Result<(), Problem> {
+    let message = "mtls_static_certificate_bindings are not supported yet: a key with some would let nobody in";
+    if state.is_bound_to_certificates() { Err(Problem::bad(message)) } else { Ok(()) }
+}
+
+/// Lets a new key expire as its policies say; the last one that says something counts.
+fn expire_by_policy(request: &Request<'_>, state: &mut State) {
+    let policies = request.gateway.shared.keys.policies();
+    let lifetimes = state.policy_ids().filter_map(|id| Some(policies.get(&state.org_id, id)?.key_expires_in));
+    if let Some(seconds) = lifetimes.filter(|seconds| *seconds > 0).last() {
+        state.expires = clock::unix_seconds().saturating_add(seconds);
+    }
+}
+
 /// Refuses policies that cannot be applied, and a key that opens everything unless that is allowed.
 fn secure(request: &Request<'_>, state: &State) -> Result<(), Problem> {
+    presentable(state)?;
     let message = "Failed to create key, ensure security settings are correct.";
     match opens_everything(request, state) {
         Ok(everything) if !everything || request.gateway.config.control.master_keys => Ok(()),
@@ -125,23 +147,25 @@ async fn store(request: &Request<'_>, key: &Key, state: &mut State, previous: Op
         }
     }
     save(request, key, state).await?;
-    if keeps { Ok(()) } else { reset(request, key, state).await }
+    if keeps { Ok(()) } else { quota::reset(request, &key.name, &applied(request, state)).await }
 }
 
 async fn save(request: &Request<'_>, key: &Key, state: &State) -> Result<(), Problem> {
     let keys = &request.gateway.shared.keys;
     let session = Session::new(state.clone(), key.clone());
     let registry = request.gateway.registry.load();
-    let apis = state.access_rights.keys().filter_map(|id| registry.api(id)).map(|api| api.lifetimes);
+    let applied = applied(request, state);
+    let apis = applied.access_rights.keys().filter_map(|id| registry.api(id)).map(|api| api.lifetimes);
     let apis: Vec<_> = apis.chain([request.gateway.config.lifetimes]).collect();
     keys.save(request.store, &session, longest(apis, state, clock::unix_seconds())).await?;
     request.publish_keys(&[&key.name]).await;
     Ok(())
 }
 
-async fn reset(request: &Request<'_>, key: &Key, state: &State) -> Result<(), Problem> {
+/// A session with its policies.
+fn applied(request: &Request<'_>, state: &State) -> State {
     let mut applied = state.clone();
-    // They could be applied a moment ago; if not now, their counters are not in use.
+    // They could be applied a moment ago; if not now, nobody can use the key.
     let _ = request.gateway.shared.keys.policies().apply(&mut applied, &state.org_id);
-    quota::reset(request, &key.name, &applied).await
+    applied
 }

@@ -7,6 +7,8 @@ use crate::session::key::Function;
 use crate::session::{BasicAuth, State};
 
 const COST: u32 = 10;
+/// What bcrypt looks at, in bytes: any password that begins the same would do for a longer one.
+const LONGEST: usize = 72;
 
 /// Hashes the password of a session. One that was shown without its password keeps it.
 pub(super) async fn hide(
@@ -38,6 +40,9 @@ async fn bcrypt_hash(password: String) -> Result<String, Problem> {
         let message = format!("the password cannot be hashed: {error}");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     };
+    if password.len() > LONGEST {
+        return Err(Problem::bad(format!("the password is too long: bcrypt takes {LONGEST} bytes")));
+    }
     let hashed = tokio::task::spawn_blocking(move || bcrypt::hash(password, COST)).await;
     hashed.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
 }

@@ -19,28 +19,27 @@ pub(super) async fn reset(request: &Request<'_>, key: &str, state: &State) -> Re
     Ok(request.store.reset(&counters).await?)
 }
 
-/// Notes in a session what its counters say.
+/// Notes in a session what its counters say; where there is none, nothing has been used.
 pub(super) async fn refresh(store: &Store, key: &str, state: &mut State) -> Result<(), StoreError> {
-    let limits: BTreeSet<_> = limits(state).into_iter().filter(|(_, max)| *max > 0).collect();
-    let names: Vec<_> = limits.iter().map(|(scope, _)| name("quota", scope, key)).collect();
+    let limits: BTreeSet<_> = limits(state).into_iter().filter(|(_, max, _)| *max > 0).collect();
+    let names: Vec<_> = limits.iter().map(|(scope, ..)| name("quota", scope, key)).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
-    for ((scope, max), quota) in limits.iter().zip(store.quotas(&names).await?) {
-        if let Some(Quota { used, renews }) = quota {
-            state.note_quota(scope, max.saturating_sub(used).max(0), renews);
-        }
+    for ((scope, max, renews), quota) in limits.iter().zip(store.quotas(&names).await?) {
+        let Quota { used, renews } = quota.unwrap_or(Quota { used: 0, renews: *renews });
+        state.note_quota(scope, max.saturating_sub(used).max(0), renews);
     }
     Ok(())
 }
 
 fn scopes(state: &State) -> BTreeSet<String> {
-    limits(state).into_iter().map(|(scope, _)| scope).collect()
+    limits(state).into_iter().map(|(scope, ..)| scope).collect()
 }
 
-/// The quotas of a session: its own, and those of single APIs, each with its scope.
-fn limits(state: &State) -> Vec<(String, i64)> {
+/// The quotas of a session, its own and those of single APIs: scope, size, and when it was to renew.
+fn limits(state: &State) -> Vec<(String, i64, i64)> {
     let rights = state.access_rights.values().filter(|rights| !rights.limit.is_empty());
-    let own = rights.map(|rights| (rights.allowance_scope.clone(), rights.limit.quota_max));
-    own.chain([(String::new(), state.quota_max)]).collect()
+    let own = rights.map(|rights| (rights.allowance_scope.clone(), rights.limit.quota_max, rights.limit.quota_renews));
+    own.chain([(String::new(), state.quota_max, state.quota_renews)]).collect()
 }
 
 fn name(kind: &str, scope: &str, key: &str) -> String {

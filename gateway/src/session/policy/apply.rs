@@ -19,7 +19,7 @@ const UNLIMITED: i64 = -1;
 
 /// See [`Policies::apply`].
 pub(super) fn apply(policies: &Policies, state: &mut State, org_id: &str) -> Result<(), PolicyError> {
-    let ids = ids(state);
+    let ids: Vec<_> = state.policy_ids().map(str::to_owned).collect();
     clear(policies, state, org_id, &ids);
     let Some(chosen) = choose(policies, state, org_id, &ids)? else {
         scope_own_limits(state);
@@ -32,14 +32,6 @@ pub(super) fn apply(policies: &Policies, state: &mut State, org_id: &str) -> Res
         note(policy, state);
     }
     merge.finish(state)
-}
-
-fn ids(state: &State) -> Vec<String> {
-    match (state.apply_policies.as_slice(), state.apply_policy_id.as_str()) {
-        ([], "") => Vec::new(),
-        ([], id) => vec![id.to_owned()],
-        (ids, _) => ids.to_vec(),
-    }
 }
 
 /// Zeroes what the policies govern, up to the first that does not exist.

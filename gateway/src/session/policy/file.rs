@@ -58,6 +58,15 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The file of a folder that holds this policy. Where several do, the last one counts.
+pub fn holder(folder: &Path, id: &str) -> io::Result<Option<PathBuf>> {
+    let holds = |file: &PathBuf| {
+        let policy = parse(file).ok().and_then(|document| identified(json::shape(document).ok()?));
+        policy.is_some_and(|policy| policy.id == id)
+    };
+    Ok(files(folder)?.into_iter().rfind(holds))
+}
+
 fn read_file(file: &Path, policies: &mut Policies) -> Result<(), FileError> {
     let unreadable = |policies: &mut Policies| {
         // The usual name of the file of a policy is its id.
