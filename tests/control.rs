@@ -1,8 +1,12 @@
 //! The control API, as operators and their tools use it.
 
+use std::time::Duration;
+
+use outrigger_plugin::{AuthRequest, HookResult, Plugin, Session};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Api, Gateway, Redis, Setup, Upstream, api, request, until};
+use crate::harness::{Answer, Api, Gateway, Redis, Setup, Upstream, api, request, serve, until};
 
 const SECRET: &str = "control-secret";
 const REFUSED: &str = "Attempted administrative access with invalid or missing key!";
@@ -343,4 +347,30 @@ async fn sessions_of_organisations_are_made_shown_and_removed() {
         said(&call(&gateway, "GET", "/tyk/org/keys/acme", &Value::Null).await),
         (404, "Org not found".to_owned())
     );
+}
+
+#[tokio::test]
+async fn sighup_loads_anew_and_an_api_that_is_as_before_keeps_its_session_cache() {
+    let upstream = Upstream::start().await;
+    let hooked = api(&upstream).named("kept").auth(serve(Doorkeeper).await).with(json!({"custom_middleware": {
+        "id_extractor": {"extract_from": "header", "extract_with": "value", "extractor_config": {"header_name": "X-Key"}},
+    }}));
+    let gateway = Gateway::start(controlled(hooked)).await;
+    let hits = async || call(&gateway, "GET", "/tyk/session-cache", &Value::Null).await.json()["kept"]["hits"].clone();
+    let knock = async || gateway.send(request("GET", "/kept/").header("X-Key", "k"), "").await.status();
+
+    assert_eq!([knock().await, knock().await], [200, 200]);
+    assert_eq!(hits().await, 1);
+    call(&gateway, "POST", "/tyk/apis", &api(&upstream).named("new").definition).await;
+    gateway.process.tell(Signal::HUP);
+    until("the reload", async || gateway.get("/new/").await.status() == 200).await;
+    assert_eq!((knock().await, hits().await), (200, json!(2)));
+}
+
+struct Doorkeeper;
+
+impl Plugin for Doorkeeper {
+    async fn auth(&self, request: &mut AuthRequest) -> HookResult {
+        request.allow(Session::new("k").cache_for(Duration::from_secs(60)))
+    }
 }

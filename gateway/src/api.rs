@@ -26,6 +26,8 @@ pub struct Api {
     pub file: PathBuf,
     /// The definition as it was written there: references to secrets stay references.
     pub document: Value,
+    /// Its listen path, which may not be the one that is written.
+    pub listen_path: String,
     /// What happens to its requests.
     pub chain: Chain,
 }

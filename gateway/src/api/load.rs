@@ -15,10 +15,11 @@ use crate::definition::{Definition, DefinitionError};
 use crate::pattern::{Host, ListenPath, PatternError};
 use crate::source::{self, SourceError, Sourced};
 
-/// Loads what lies in `app_path`; says in the log why a definition is not served.
-pub fn load(config: &Config, shared: &Shared) -> Result<Registry, SourceError> {
+/// Loads what lies in `app_path`; says in the log why a definition is not served. An API whose
+/// definition is as before stays as it is, with its session cache and its connections.
+pub fn load(config: &Config, shared: &Shared, previous: &Registry) -> Result<Registry, SourceError> {
     let sourced = source::load(&config.app_path, &config.secrets, &|name| std::env::var(name).ok())?;
-    let mut loader = Loader::new(config, shared);
+    let mut loader = Loader { previous: Some(previous), ..Loader::new(config, shared) };
     for Sourced { file, written, outcome } in sourced {
         match outcome {
             Ok(parsed) => {
@@ -58,6 +59,7 @@ pub fn check(text: &str, config: &Config, shared: &Shared) -> Result<(), Unserva
 struct Loader<'a> {
     config: &'a Config,
     shared: &'a Shared,
+    previous: Option<&'a Registry>,
     taken: HashSet<(String, String)>,
     routes: Vec<Route>,
     internal: Vec<Arc<Api>>,
@@ -66,7 +68,8 @@ struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     fn new(config: &'a Config, shared: &'a Shared) -> Self {
-        Self { config, shared, taken: HashSet::new(), routes: Vec::new(), internal: Vec::new(), refused: 0 }
+        let (taken, routes, internal) = (HashSet::new(), Vec::new(), Vec::new());
+        Self { config, shared, previous: None, taken, routes, internal, refused: 0 }
     }
 
     fn refuse(&mut self, file: &Path, error: &dyn std::error::Error) {
@@ -98,6 +101,9 @@ impl<'a> Loader<'a> {
         let host = self.host(definition).map_err(|error| at("domain", error))?;
         let listen_path = self.unique(file, definition, listen_path);
         let path = ListenPath::parse(&listen_path).map_err(|error| at("proxy.listen_path", error))?;
+        if let Some(api) = self.unchanged(file, &document, &listen_path) {
+            return Ok(Route { host, path, api: Arc::clone(api) });
+        }
         let chain = chain::compile(definition, &path, self.config, self.shared)?;
         let api = Arc::new(Api {
             id: definition.api_id.as_str().into(),
@@ -105,9 +111,16 @@ impl<'a> Loader<'a> {
             lifetimes: chain::lifetimes(definition, self.config),
             file: file.to_owned(),
             document,
+            listen_path,
             chain,
         });
         Ok(Route { host, path, api })
+    }
+
+    /// The API that was made of the same definition before.
+    fn unchanged(&self, file: &Path, document: &Value, listen_path: &str) -> Option<&Arc<Api>> {
+        let same = |api: &&Arc<Api>| api.file == file && api.document == *document && api.listen_path == listen_path;
+        self.previous?.apis().iter().find(same)
     }
 
     fn host(&self, definition: &Definition) -> Result<Option<Host>, PatternError> {

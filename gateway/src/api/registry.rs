@@ -134,7 +134,15 @@ mod tests {
         let host = host.map(|host| Host::parse(host).unwrap());
         let id = path.as_str().into();
         let lifetimes = chain::lifetimes(&definition, &config);
-        let api = Api { id, org_id: String::new(), lifetimes, file: PathBuf::new(), document: Value::Null, chain };
+        let api = Api {
+            id,
+            org_id: String::new(),
+            lifetimes,
+            file: PathBuf::new(),
+            document: Value::Null,
+            listen_path: String::new(),
+            chain,
+        };
         Route { host, path, api: Arc::new(api) }
     }
 

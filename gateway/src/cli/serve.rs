@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{debug, error, info, warn};
 
 use super::CliError;
+use crate::api::Registry;
 use crate::auth::keys::Keys;
 use crate::chain::{Limiter, Shared};
 use crate::cluster::{self, Heard, Nodes, Notice};
@@ -82,7 +83,7 @@ pub(super) async fn serve(
     let keys = Arc::new(Keys::new(&config.keys));
     let nodes = Nodes::default();
     let shared = Shared { keys, limiter: Arc::new(Limiter::new(config.limits.limiter, nodes.clone())) };
-    let Loaded { policies, registry } = control::load(&config, &shared)?;
+    let Loaded { policies, registry } = control::load(&config, &shared, &Registry::default())?;
     shared.keys.replace_policies(policies);
     let listener = Listener::bind(config.listen).await?;
     let address = listener.address().map_err(|source| system("the listening address is unknown", source))?;
@@ -90,12 +91,23 @@ pub(super) async fn serve(
     let (reload, reloads) = control::reloads();
     let gateway = Gateway::new(config, registry, pages, store, shared, reload);
     tokio::spawn(reloads.run(Arc::clone(&gateway)));
+    tokio::spawn(hang_ups(Arc::clone(&gateway))?);
     tokio::spawn(upkeep(Arc::clone(&gateway), nodes));
     info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     ready(address);
     listener.serve(Arc::clone(&gateway), drained(&gateway, stop)).await?;
     info!("stopped");
     Ok(())
+}
+
+/// Loads anew whenever the process is sent SIGHUP.
+fn hang_ups(gateway: Arc<Gateway>) -> Result<impl Future<Output = ()>, CliError> {
+    let mut hang_up = signal(SignalKind::hangup()).map_err(|source| system("signals cannot be received", source))?;
+    Ok(async move {
+        while hang_up.recv().await.is_some() {
+            drop(gateway.reload.ask());
+        }
+    })
 }
 
 /// What the store needs now and then.

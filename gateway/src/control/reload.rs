@@ -48,12 +48,12 @@ pub enum LoadError {
 }
 
 /// Reads policies and definitions; the log tells which cannot be used.
-pub fn load(config: &Config, shared: &Shared) -> Result<Loaded, LoadError> {
+pub fn load(config: &Config, shared: &Shared, previous: &Registry) -> Result<Loaded, LoadError> {
     let read = file::read(&config.policies)?;
     for problem in &read.problems {
         error!("{problem}; sessions that name this policy are refused");
     }
-    Ok(Loaded { policies: read.policies, registry: api::load(config, shared)? })
+    Ok(Loaded { policies: read.policies, registry: api::load(config, shared, previous)? })
 }
 
 impl Reload {
@@ -86,7 +86,7 @@ impl Reloads {
 /// A failure leaves what is served as it is.
 async fn reload(gateway: &Arc<Gateway>) {
     let reader = Arc::clone(gateway);
-    match tokio::task::spawn_blocking(move || load(&reader.config, &reader.shared)).await {
+    match tokio::task::spawn_blocking(move || load(&reader.config, &reader.shared, &reader.registry.load())).await {
         Ok(Ok(Loaded { policies, registry })) => {
             gateway.shared.keys.replace_policies(policies);
             gateway.registry.store(Arc::new(registry));
