@@ -5,7 +5,7 @@ use http_body_util::Full;
 use outrigger_plugin::{AuthRequest, HookResult, Plugin, Session};
 use serde_json::json;
 
-use crate::harness::{Gateway, Upstream, api, request, serve};
+use crate::harness::{Gateway, Setup, Upstream, api, request, serve};
 
 struct Doorkeeper;
 
@@ -43,10 +43,91 @@ async fn headers_are_set_and_removed_both_ways_with_what_is_known_of_the_caller(
 }
 
 #[tokio::test]
+async fn no_client_can_stand_in_for_a_header_that_cannot_be_made() {
+    let upstream = Upstream::start().await;
+    let change = json!({
+        "enable_context_vars": true,
+        "version_data": {"versions": {"Default": {
+            "global_headers": {"X-User": "$tyk_context.request_data_user"},
+            "global_response_headers": {"X-For": "$tyk_context.request_data_user"},
+        }}},
+    });
+    let gateway = Gateway::start(api(&upstream).with(change)).await;
+    let sent = |path: &str| request("GET", path).header("X-User", "admin");
+    let refused = gateway.send(sent("/x?user=a%0D%0AX-B:%20b"), "").await;
+    assert_eq!((refused.status(), refused.error().as_str()), (500, "There was a problem proxying the request"));
+    assert_eq!(gateway.send(sent("/x"), "").await.header("X-For"), Some(""));
+    assert_eq!(upstream.request().header("X-User"), Some(""), "the only one that was sent");
+}
+
+#[tokio::test]
+async fn variables_tell_of_the_request_as_it_came_whatever_auth_and_upstream_made_of_it() {
+    let upstream = Upstream::start().await;
+    let change = json!({
+        "enable_context_vars": true,
+        "strip_auth_data": true,
+        "proxy": {"target_url": format!("http://{}/base/", upstream.address)},
+        "version_data": {"versions": {"Default": {
+            "global_headers": {"X-Token": "$tyk_context.headers_Authorization", "X-Request": "$tyk_context.request_id"},
+            "global_headers_remove": ["X-Forwarded-For"],
+            "global_response_headers": {"X-Path": "$tyk_context.path", "X-Request": "$tyk_context.request_id"},
+        }}},
+        "response_processors": [
+            {"name": "header_injector", "options": {"add_headers": {"X-Form": "$tyk_context.request_data"}, "remove_headers": ["X-Path-2"]}},
+        ],
+    });
+    let gateway = Gateway::start(api(&upstream).auth(serve(Doorkeeper).await).with(change)).await;
+    let sent = request("POST", "/x%20y?b=2")
+        .header("Authorization", "t")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .header("X-Forwarded-For", "1.1.1.1");
+    let answer = gateway.send(sent, "a=1").await;
+    let received = upstream.request();
+    assert_eq!((received.target.as_str(), received.text()), ("/base/x%20y?b=2", "a=1"));
+    let seen = ["X-Token", "Authorization", "X-Forwarded-For"].map(|name| received.header(name));
+    assert_eq!(seen, [Some("t"), None, None]);
+    assert_eq!(["X-Path", "X-Form"].map(|name| answer.header(name)), [Some("/x y"), Some("a:1;b:2")]);
+    assert!(answer.header("X-Request").is_some_and(|id| id.len() == 36));
+    assert_eq!(answer.header("X-Request"), received.header("X-Request"));
+}
+
+#[tokio::test]
+async fn secrets_of_the_operator_are_known_to_headers() {
+    let upstream = Upstream::start().await;
+    let headers =
+        json!({"X-Env": "Bearer $secret_env.up_token", "X-Conf": "$secret_conf.key", "X-None": "$secret_env.none"});
+    let change = json!({"version_data": {"versions": {"Default": {"global_headers": headers}}}});
+    let setup =
+        Setup::from(api(&upstream).with(change)).conf(json!({"secrets": {"key": "k"}})).env("TYK_SECRET_UP_TOKEN", "t");
+    let gateway = Gateway::start(setup).await;
+    gateway.process.says("$secret_env.none").await;
+    gateway.get("/").await;
+    let received = upstream.request();
+    let seen = ["X-Env", "X-Conf", "X-None"].map(|name| received.header(name));
+    assert_eq!(seen, [Some("Bearer t"), Some("k"), Some("")]);
+}
+
+#[tokio::test]
 async fn what_is_no_header_is_refused_with_its_path() {
     let upstream = Upstream::start().await;
-    let change = json!({"version_data": {"versions": {"Default": {"global_headers": {"X A": "1"}}}}});
-    let gateway = Gateway::start(api(&upstream).with(change)).await;
-    gateway.process.says("version_data.versions.*.global_headers.X A: \\\"X A\\\" is no name of a header").await;
-    assert_eq!(gateway.get("/").await.status(), 404);
+    let in_version = |headers| json!({"version_data": {"versions": {"Default": {"global_headers": headers}}}});
+    let options = json!({"remove_headers": ["X A"]});
+    for (change, said) in [
+        (
+            in_version(json!({"X A": "1"})),
+            "version_data.versions.Default.global_headers.X A: \\\"X A\\\" is no name of a header",
+        ),
+        (
+            in_version(json!({"X-A": "$secret_vault.a"})),
+            "version_data.versions.Default.global_headers.X-A: the variable $secret_vault.a is not supported",
+        ),
+        (
+            json!({"response_processors": [{"name": "header_injector", "options": options}]}),
+            "response_processors[0].options.remove_headers[0]: ",
+        ),
+    ] {
+        let gateway = Gateway::start(api(&upstream).with(change)).await;
+        gateway.process.says(said).await;
+        assert_eq!(gateway.get("/").await.status(), 404);
+    }
 }

@@ -21,7 +21,7 @@ use crate::auth::session_cache::Counts;
 use crate::auth::{Auth, Strip};
 use crate::config::RateHeaders;
 use crate::error::{Failure, Stop};
-use crate::exchange::{Exchange, Reply, standing};
+use crate::exchange::{Exchange, ReadError, Reply, standing};
 use crate::hook::Hook;
 use crate::session::Session;
 use crate::sockets::Sockets;
@@ -39,6 +39,8 @@ enum Step {
     Organisation(Box<Organisation>),
     /// The methods of auth.
     Auth(Box<Auth>),
+    /// Remembers the request for variables; with `forms` the form in its body too.
+    Remember { forms: bool },
     /// Takes credentials out of the request.
     Strip(Strip),
     /// Headers that every request gets or loses.
@@ -56,8 +58,8 @@ pub struct Chain {
     api_id: Arc<str>,
     request: Vec<Step>,
     upstream: Upstream,
-    /// Headers that every reply gets or loses.
-    reply_headers: Option<HeaderChange>,
+    /// Headers that every reply gets or loses, one change after the other.
+    reply_headers: Vec<HeaderChange>,
     response: Vec<Hook>,
     headers: RateHeaders,
 }
@@ -90,6 +92,7 @@ impl Chain {
             Step::Hook(hook) => Some(hook),
             Step::Auth(auth) => auth.hook(),
             Step::Organisation(_)
+            | Step::Remember { .. }
             | Step::Strip(_)
             | Step::NoteQuota(_)
             | Step::Limits(_)
@@ -109,18 +112,14 @@ impl Chain {
         }
         if !self.response.is_empty() {
             // Response hooks get the request's body again.
-            exchange
-                .body
-                .read(None)
-                .await
-                .map_err(|error| Failure::Upstream(UpstreamError::Body(error.to_string())))?;
+            exchange.body.read(None).await.map_err(unreadable)?;
         }
         let mut reply = self.upstream.forward(exchange, &sockets.upstream).await.map_err(Failure::Upstream)?;
         if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(reply);
         }
-        if let Some(headers) = &self.reply_headers {
-            headers.run_on_reply(exchange, &mut reply);
+        for change in &self.reply_headers {
+            change.run_on_reply(exchange, &mut reply);
         }
         for hook in &self.response {
             hook.run_on_reply(exchange, &mut reply, sockets).await?;
@@ -151,7 +150,7 @@ impl Chain {
     ) -> Result<Reply, Stop> {
         for step in &self.request {
             match step {
-                Step::Organisation(_) | Step::Auth(_) => step.run(exchange, sockets).await?,
+                Step::Organisation(_) | Step::Remember { .. } | Step::Auth(_) => step.run(exchange, sockets).await?,
                 Step::Hook(_)
                 | Step::Strip(_)
                 | Step::NoteQuota(_)
@@ -184,11 +183,16 @@ impl Chain {
     }
 }
 
+fn unreadable(error: ReadError) -> Failure {
+    Failure::Upstream(UpstreamError::Body(error.to_string()))
+}
+
 impl Step {
     async fn run(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<(), Stop> {
         match self {
             Self::Hook(hook) => hook.run(exchange, sockets).await.map(drop),
             Self::Auth(auth) => auth.run(exchange, sockets).await,
+            Self::Remember { forms } => Ok(exchange.remember(*forms).await.map_err(unreadable)?),
             Self::Strip(strip) => {
                 strip.run(&mut exchange.head);
                 Ok(())

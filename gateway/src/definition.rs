@@ -357,6 +357,18 @@ pub struct VersionInfo {
 pub struct ResponseProcessor {
     /// What it is.
     pub name: String,
+    /// What `header_injector` changes beside the headers of the version.
+    pub options: HeaderOptions,
+}
+
+/// Changes of headers.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct HeaderOptions {
+    /// Set.
+    pub add_headers: BTreeMap<String, String>,
+    /// Removed.
+    pub remove_headers: Vec<String>,
 }
 
 /// The limit on all callers together.
@@ -397,9 +409,10 @@ impl Definition {
         asked && !self.use_keyless
     }
 
-    /// The version that all requests get, if there is one.
-    pub fn version(&self) -> Option<&VersionInfo> {
-        version::in_force(self).ok().flatten().and_then(|name| self.version_data.versions.get(name))
+    /// The version that all requests get, if there is one, and its key.
+    pub fn version(&self) -> Option<(&str, &VersionInfo)> {
+        let name = version::in_force(self).ok().flatten()?;
+        Some((name, self.version_data.versions.get(name)?))
     }
 
     /// The listen path as requests are matched against it.

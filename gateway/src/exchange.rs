@@ -1,6 +1,7 @@
 //! One request in flight: head, body, session and what is noted on its way.
 
 mod body;
+pub mod form;
 mod gunzip;
 mod head;
 mod notes;
@@ -24,7 +25,7 @@ pub use streaming::Streaming;
 pub(crate) use target::unescape;
 pub use target::{Target, TargetError};
 pub use upgrade::Upgrade;
-pub use variables::{Template, UnknownVariable};
+pub use variables::{Context, Scope, Secrets, Template, UnsupportedVariable};
 
 use crate::session::Session;
 
@@ -42,6 +43,8 @@ pub struct Exchange {
     pub standing: Standing,
     /// The client's IP address.
     pub client: HeaderValue,
+    /// The request as variables tell of it, once it has been remembered.
+    pub context: Option<Box<Context>>,
     /// What the access log will tell.
     pub notes: Notes,
 }
@@ -51,15 +54,8 @@ impl Exchange {
     pub async fn apart(&mut self) -> Result<Self, ReadError> {
         let body = Body::whole(self.body.read(None).await?.clone());
         let (head, client) = (self.head.clone(), self.client.clone());
-        Ok(Self {
-            head,
-            body,
-            upgrade: None,
-            session: None,
-            standing: Standing::default(),
-            client,
-            notes: Notes::start(),
-        })
+        let (upgrade, session, standing, context) = (None, None, Standing::default(), None);
+        Ok(Self { head, body, upgrade, session, standing, client, context, notes: Notes::start() })
     }
 }
 

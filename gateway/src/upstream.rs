@@ -39,8 +39,8 @@ pub struct Upstream {
 /// Why there is no reply.
 #[derive(Debug, Error)]
 pub enum UpstreamError {
-    /// A hook wrote a method, header or target that HTTP cannot carry.
-    #[error("a plugin made a request that cannot be sent: {0}")]
+    /// A hook or header change wrote a method, header or target that HTTP cannot carry.
+    #[error("a plugin or a header change made a request that cannot be sent: {0}")]
     Unsendable(String),
     /// A hook sent the request to another API, which this version cannot do.
     #[error("a plugin redirected the request to {0:?}; tyk:// targets are not supported yet")]

@@ -14,6 +14,7 @@ use crate::auth::session_cache::SessionCache;
 use crate::auth::{Auth, BasicAuth, CustomAuth, Extraction, JwtAuth, Method, SignatureAuth, Strip, TokenAuth};
 use crate::config::{Config, Coprocess, DEFAULT_SERVER, DefaultServer};
 use crate::definition::{self, Definition, Refusal};
+use crate::exchange::{Scope, Secrets};
 use crate::hook::{Hook, HookType};
 use crate::json;
 use crate::pattern::ListenPath;
@@ -59,6 +60,13 @@ pub fn compile(
         let key = shared.keys.key(&definition.org_id);
         request.push(Step::Organisation(Box::new(Organisation::new(key, Arc::clone(&shared.limiter)))));
     }
+    let scope = Scope {
+        context: definition.enable_context_vars,
+        secrets: Some(Secrets { conf: &config.secrets, env: &|name| std::env::var(name).ok() }),
+    };
+    let request_headers = request_headers(definition, scope)?;
+    let reply_headers = reply_headers(definition, scope)?;
+    request.extend(remember(definition, request_headers.iter().chain(&reply_headers)));
     if !definition.use_keyless {
         request.push(Step::Auth(Box::new(auth(definition, &hooks, config, shared)?)));
         let limits = Arc::new(limits(definition, listen_path, config, shared));
@@ -73,43 +81,65 @@ pub fn compile(
         request.push(Step::Limits(limits));
     }
     request.extend(api_limit(definition, config, shared).map(|limit| Step::ApiLimit(Box::new(limit))));
-    request.extend(request_headers(definition)?.map(Step::Headers));
+    request.extend(request_headers.map(Step::Headers));
     request.extend(hooks.steps(HookType::Post, "post", &middleware.post)?);
     let response = hooks.list(HookType::Response, "response", &middleware.response)?;
     Ok(Chain {
         api_id: definition.api_id.as_str().into(),
         request,
         upstream,
-        reply_headers: reply_headers(definition)?,
+        reply_headers,
         response,
         headers: config.limits.headers,
     })
 }
 
-fn request_headers(definition: &Definition) -> Result<Option<HeaderChange>, CompileError> {
-    let Some(version) = definition.version().filter(|version| !version.global_headers_disabled) else {
+/// Sessions may name their counters by anything in the request, so it is remembered for them too.
+fn remember<'a>(definition: &Definition, changes: impl Iterator<Item = &'a HeaderChange>) -> Option<Step> {
+    let (mut wanted, mut forms) = (!definition.use_keyless, !definition.use_keyless);
+    for template in changes.flat_map(HeaderChange::templates) {
+        wanted |= template.has_context();
+        forms |= template.reads_form();
+    }
+    (definition.enable_context_vars && wanted).then_some(Step::Remember { forms })
+}
+
+fn request_headers(definition: &Definition, scope: Scope<'_>) -> Result<Option<HeaderChange>, CompileError> {
+    let Some((name, version)) = definition.version().filter(|(_, version)| !version.global_headers_disabled) else {
         return Ok(None);
     };
+    let path = |key: &str| format!("version_data.versions.{name}.{key}");
     HeaderChange::compile(
-        (&in_version("global_headers_remove"), &version.global_headers_remove),
-        (&in_version("global_headers"), &version.global_headers),
-        definition.enable_context_vars,
+        (&path("global_headers_remove"), &version.global_headers_remove),
+        (&path("global_headers"), &version.global_headers),
+        scope,
     )
 }
 
-fn reply_headers(definition: &Definition) -> Result<Option<HeaderChange>, CompileError> {
-    let Some(version) = definition.version().filter(|version| !version.global_response_headers_disabled) else {
-        return Ok(None);
-    };
-    HeaderChange::compile(
-        (&in_version("global_response_headers_remove"), &version.global_response_headers_remove),
-        (&in_version("global_response_headers"), &version.global_response_headers),
-        definition.enable_context_vars,
-    )
-}
-
-fn in_version(key: &str) -> String {
-    format!("version_data.versions.*.{key}")
+/// The headers of the version, and then those of each `header_injector`.
+fn reply_headers(definition: &Definition, scope: Scope<'_>) -> Result<Vec<HeaderChange>, CompileError> {
+    let mut changes = Vec::new();
+    if let Some((name, version)) = definition.version() {
+        if version.global_response_headers_disabled {
+            return Ok(changes);
+        }
+        let path = |key: &str| format!("version_data.versions.{name}.{key}");
+        changes.extend(HeaderChange::compile(
+            (&path("global_response_headers_remove"), &version.global_response_headers_remove),
+            (&path("global_response_headers"), &version.global_response_headers),
+            scope,
+        )?);
+    }
+    let processors = definition.response_processors.iter().enumerate();
+    for (at, processor) in processors.filter(|(_, processor)| processor.name == "header_injector") {
+        let path = |key: &str| format!("response_processors[{at}].options.{key}");
+        changes.extend(HeaderChange::compile(
+            (&path("remove_headers"), &processor.options.remove_headers),
+            (&path("add_headers"), &processor.options.add_headers),
+            scope,
+        )?);
+    }
+    Ok(changes)
 }
 
 /// How long an API lets sessions be stored.

@@ -10,7 +10,7 @@ use super::limiter::{Charge, Counted, Limiter};
 use crate::clock;
 use crate::config::RateHeaders;
 use crate::error::Failure;
-use crate::exchange::{Body, Exchange, RateFigures, Reply, Template};
+use crate::exchange::{Body, Exchange, RateFigures, Reply, Scope, Template};
 use crate::json;
 use crate::pattern::ListenPath;
 use crate::session::access::{check_expiry, check_rights};
@@ -95,8 +95,7 @@ impl Limits {
     /// empty, does not count.
     fn named(&self, session: &Session, exchange: &Exchange) -> Option<Grant> {
         let pattern = session.state.meta_data.get(PATTERN)?.as_str()?;
-        let template =
-            Template::parse(pattern, true).ok().filter(|template| self.context || !template.has_context())?;
+        let template = Template::parse(pattern, Scope { context: self.context, secrets: None }).ok()?;
         let name = template.expand(exchange);
         (!name.is_empty()).then(|| Grant::compile(&session.state, &name, &self.api_id))
     }

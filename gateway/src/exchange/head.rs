@@ -19,8 +19,10 @@ pub struct Head {
     pub host: Option<HeaderValue>,
     /// The target as the client sent it.
     pub uri: Uri,
-    /// What hooks wrote that HTTP cannot carry.
+    /// What hooks and header changes wrote that HTTP cannot carry.
     pub unsendable: Unsendable,
+    /// Whether the upstream is not told the client's address.
+    pub anonymous: bool,
 }
 
 /// A method or headers that no HTTP message can carry: later hooks see them, the proxy refuses them.
@@ -64,12 +66,18 @@ impl Head {
         headers.remove(TRANSFER_ENCODING);
         headers.remove(TRAILER);
         honour_pragma(&mut headers);
-        Ok(Self { method, target, headers, host, uri, unsendable: Unsendable::default() })
+        Ok(Self { method, target, headers, host, uri, unsendable: Unsendable::default(), anonymous: false })
     }
 
     /// The method as hooks see it.
     pub fn method_text(&self) -> &str {
         self.unsendable.method.as_deref().unwrap_or(self.method.as_str())
+    }
+
+    /// Takes a header out, in any spelling, and even if it cannot be sent.
+    pub fn remove(&mut self, name: &str) {
+        self.headers.remove(name);
+        self.unsendable.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
     }
 
     /// The host without its port, for routing.

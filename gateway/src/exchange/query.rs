@@ -41,6 +41,13 @@ pub fn encode(values: &Values<'_>) -> String {
     out
 }
 
+/// A text as a name or value of a query.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    push_component(&mut out, text.as_bytes());
+    out
+}
+
 fn push_component(out: &mut String, bytes: &[u8]) {
     for &byte in bytes {
         match byte {

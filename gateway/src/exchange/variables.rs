@@ -1,18 +1,23 @@
 //! Texts with variables: `$tyk_meta.NAME` is an entry of the session's metadata, `$tyk_context.NAME`
-//! something of the request.
+//! something of the request, `$secret_env.NAME` and `$secret_conf.KEY` are secrets of the operator.
+//!
+//! What a variable stands for is never searched for variables again, so a client cannot ask for any.
+
+mod context;
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::collections::BTreeMap;
 
-use http::HeaderName;
-use http::header::COOKIE;
-use serde_json::Value;
+use serde_json::{Number, Value};
 use thiserror::Error;
 
-use super::Exchange;
+pub use self::context::Context;
+use self::context::Variable;
+use super::{Exchange, query};
 
-const META: &str = "$tyk_meta.";
-const CONTEXT: &str = "$tyk_context.";
+/// What may stand before the name of a variable, after the dollar sign.
+const KINDS: [&str; 7] =
+    ["tyk_meta.", "tyk_context.", "secret_env.", "secret_conf.", "secret_vault.", "secret_consul.", "secret_file."];
 
 /// A text, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,31 +29,67 @@ pub struct Template {
 enum Piece {
     Text(String),
     Meta(String),
-    Header(HeaderName),
-    Cookie(String),
-    Path,
-    RemoteAddress,
+    Context(Variable),
 }
 
-/// A variable that there is not.
+/// Which variables count, beside those of the session.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// Whether the request's do (`enable_context_vars`); else they are empty.
+    pub context: bool,
+    /// What secrets stand for, where they may be used.
+    pub secrets: Option<Secrets<'a>>,
+}
+
+/// Where secrets come from.
+#[derive(Clone, Copy)]
+pub struct Secrets<'a> {
+    /// `secrets` of `tyk.conf`.
+    pub conf: &'a BTreeMap<String, String>,
+    /// The environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// A variable that does not count where it stands.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("the variable $tyk_context.{0} is not supported yet: write headers_NAME, cookies_NAME, path or remote_addr")]
-pub struct UnknownVariable(String);
+#[error(
+    "the variable ${0} is not supported here: write $tyk_meta.NAME, $secret_env.NAME, $secret_conf.KEY or, of \
+     $tyk_context, headers_NAME, cookies_NAME, request_data_NAME, request_data, path, path_parts, remote_addr or \
+     request_id"
+)]
+pub struct UnsupportedVariable(String);
 
 impl Template {
-    /// Takes a text apart; variables of the request are text like any other unless `context` says
-    /// that they count (`enable_context_vars`).
-    pub fn parse(text: &str, context: bool) -> Result<Self, UnknownVariable> {
-        let mut pieces = Vec::new();
+    /// Takes a text apart. A secret that is missing is empty, with a warning.
+    pub fn parse(text: &str, scope: Scope<'_>) -> Result<Self, UnsupportedVariable> {
+        let mut template = Self { pieces: Vec::new() };
         let mut rest = text;
-        while let Some((before, after)) = next(rest, context) {
-            push(&mut pieces, before);
-            let (piece, left) = variable(after)?;
-            pieces.push(piece);
-            rest = left;
+        while let Some((before, after)) = rest.split_once('$') {
+            template.push(before);
+            rest = match reference(after) {
+                Some((kind, name, left)) => {
+                    match scope.piece(kind, name)? {
+                        Piece::Text(text) => template.push(&text),
+                        piece => template.pieces.push(piece),
+                    }
+                    left
+                }
+                None => {
+                    template.push("$");
+                    after
+                }
+            };
         }
-        push(&mut pieces, rest);
-        Ok(Self { pieces })
+        template.push(rest);
+        Ok(template)
+    }
+
+    fn push(&mut self, text: &str) {
+        match self.pieces.last_mut() {
+            _ if text.is_empty() => {}
+            Some(Piece::Text(last)) => last.push_str(text),
+            _ => self.pieces.push(Piece::Text(text.to_owned())),
+        }
     }
 
     /// The text, if there is nothing else in it.
@@ -60,134 +101,98 @@ impl Template {
         }
     }
 
-    /// Whether variables of the request are in it.
+    /// Whether variables of the request are in it, so that [`Exchange::remember`] has to run before.
     pub fn has_context(&self) -> bool {
-        self.pieces.iter().any(|piece| !matches!(piece, Piece::Text(_) | Piece::Meta(_)))
+        self.variables().next().is_some()
     }
 
-    /// The text with what its variables stand for now; what is not there is empty.
+    /// Whether a form in the request's body has to be remembered for it.
+    pub fn reads_form(&self) -> bool {
+        self.variables().any(Variable::reads_form)
+    }
+
+    fn variables(&self) -> impl Iterator<Item = &Variable> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Context(variable) => Some(variable),
+            Piece::Text(_) | Piece::Meta(_) => None,
+        })
+    }
+
+    /// The text with what its variables stand for; what is not there is empty.
     pub fn expand(&self, exchange: &Exchange) -> String {
         let mut text = String::new();
         for piece in &self.pieces {
             match piece {
                 Piece::Text(literal) => text.push_str(literal),
-                Piece::Meta(name) => meta(exchange, name, &mut text),
-                Piece::Header(name) => text.push_str(&header(exchange, name)),
-                Piece::Cookie(name) => text.push_str(&cookie(exchange, name)),
-                Piece::Path => text.push_str(&exchange.head.target.decoded_path()),
-                Piece::RemoteAddress => text.push_str(exchange.client.to_str().unwrap_or_default()),
+                Piece::Meta(name) => text.push_str(&meta(exchange, name)),
+                Piece::Context(variable) => {
+                    let value = exchange.context.as_ref().map(|context| context.value(variable));
+                    text.push_str(&value.unwrap_or_default());
+                }
             }
         }
         text
     }
 }
 
-fn push(pieces: &mut Vec<Piece>, text: &str) {
-    if !text.is_empty() {
-        pieces.push(Piece::Text(text.to_owned()));
+impl Scope<'_> {
+    fn piece(self, kind: &str, name: &str) -> Result<Piece, UnsupportedVariable> {
+        let unsupported = || UnsupportedVariable(format!("{kind}{name}"));
+        match (kind, self.secrets) {
+            ("tyk_meta.", _) => Ok(Piece::Meta(name.to_owned())),
+            ("tyk_context.", _) if !self.context => Ok(Piece::Text(String::new())),
+            ("tyk_context.", _) => Variable::parse(name).map(Piece::Context).ok_or_else(unsupported),
+            ("secret_conf.", Some(secrets)) => Ok(secret(kind, name, secrets.conf.get(name).cloned())),
+            ("secret_env.", Some(secrets)) => {
+                Ok(secret(kind, name, (secrets.env)(&format!("TYK_SECRET_{}", name.to_ascii_uppercase()))))
+            }
+            _ => Err(unsupported()),
+        }
     }
 }
 
-/// What stands before the first variable, and the rest from its mark on.
-fn next(text: &str, context: bool) -> Option<(&str, &str)> {
-    let found = [text.find(META), text.find(CONTEXT).filter(|_| context)];
-    found.into_iter().flatten().min().map(|at| text.split_at(at))
+fn secret(kind: &str, name: &str, value: Option<String>) -> Piece {
+    let value = value.unwrap_or_default();
+    if value.is_empty() {
+        tracing::warn!(variable = format!("${kind}{name}"), "a secret is missing, nothing stands in its place");
+    }
+    Piece::Text(value)
 }
 
-/// The variable that a text begins with, and what follows.
-fn variable(text: &str) -> Result<(Piece, &str), UnknownVariable> {
+/// The kind and name of the variable that a text begins with, and what follows.
+fn reference(text: &str) -> Option<(&'static str, &str, &str)> {
+    let kind = KINDS.into_iter().find(|kind| text.starts_with(kind))?;
+    let rest = text.strip_prefix(kind)?;
     let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let split = |rest: &'_ str| rest.find(|c| !named(c)).unwrap_or(rest.len());
-    if let Some(rest) = text.strip_prefix(META) {
-        let (name, rest) = rest.split_at(split(rest));
-        return Ok((Piece::Meta(name.to_owned()), rest));
-    }
-    let rest = &text[CONTEXT.len()..];
-    let (name, rest) = rest.split_at(split(rest));
-    Ok((context(name).ok_or_else(|| UnknownVariable(name.to_owned()))?, rest))
+    let (name, left) = rest.split_at(rest.find(|c| !named(c)).unwrap_or(rest.len()));
+    (!name.is_empty()).then_some((kind, name, left))
 }
 
-fn context(name: &str) -> Option<Piece> {
-    if let Some(header) = name.strip_prefix("headers_") {
-        return header.replace('_', "-").parse().ok().map(Piece::Header);
-    }
-    match (name, name.strip_prefix("cookies_")) {
-        (_, Some(cookie)) => Some(Piece::Cookie(cookie.to_owned())),
-        ("path", _) => Some(Piece::Path),
-        ("remote_addr", _) => Some(Piece::RemoteAddress),
-        _ => None,
-    }
+fn meta<'a>(exchange: &'a Exchange, name: &str) -> Cow<'a, str> {
+    let value = exchange.session.as_ref().and_then(|session| session.state.meta_data.get(name));
+    value.map(text).unwrap_or_default()
 }
 
-/// Texts verbatim, everything else as JSON.
-fn meta(exchange: &Exchange, name: &str, into: &mut String) {
-    match exchange.session.as_ref().and_then(|session| session.state.meta_data.get(name)) {
-        None => {}
-        Some(Value::String(text)) => into.push_str(text),
-        // Writing to a string cannot fail.
-        Some(other) => drop(write!(into, "{other}")),
+/// Texts and numbers as they are, lists of them escaped and with commas; nothing else has a text.
+fn text(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => text.into(),
+        Value::Number(number) => decimal(number).into(),
+        Value::Array(items) => {
+            let texts = items.iter().map(text).filter(|text| !text.is_empty());
+            texts.map(|text| query::escape(&text)).collect::<Vec<_>>().join(",").into()
+        }
+        Value::Null | Value::Bool(_) | Value::Object(_) => "".into(),
     }
 }
 
-fn header<'a>(exchange: &'a Exchange, name: &HeaderName) -> Cow<'a, str> {
-    let host = exchange.head.host.as_ref().filter(|_| name == http::header::HOST);
-    let value = host.or_else(|| exchange.head.headers.get(name));
-    value.map_or(Cow::Borrowed(""), |value| String::from_utf8_lossy(value.as_bytes()))
-}
-
-fn cookie<'a>(exchange: &'a Exchange, name: &str) -> Cow<'a, str> {
-    let lines = exchange.head.headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(found, _)| *found == name).map_or("", |(_, value)| value).into()
+/// Without an exponent.
+fn decimal(number: &Number) -> String {
+    match number.as_f64() {
+        Some(float) if number.is_f64() => float.to_string(),
+        _ => number.to_string(),
+    }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::sync::Arc;
-
-    use http::HeaderValue;
-    use serde_json::json;
-
-    use super::*;
-    use crate::exchange::{Body, Head, Notes, Standing};
-    use crate::session::{Session, State};
-
-    fn exchange() -> Exchange {
-        let request =
-            http::Request::get("http://h.test/a%20b?q=1").header("X-Two-Words", "w").header("cookie", "a=1; b=2");
-        let head = Head::new(request.body(()).unwrap().into_parts().0).unwrap();
-        let meta = json!({"user": "ann", "plan": {"n": [1]}});
-        let state = State { meta_data: meta.as_object().unwrap().clone(), ..State::default() };
-        let session = Session::new(state, Default::default());
-        let client = HeaderValue::from_static("10.0.0.1");
-        let (session, standing, notes) = (Some(Arc::new(session)), Standing::default(), Notes::start());
-        Exchange { head, body: Body::empty(), upgrade: None, session, standing, client, notes }
-    }
-
-    #[test]
-    fn variables_stand_for_what_the_exchange_has() {
-        let exchange = exchange();
-        let expand = |text: &str| Template::parse(text, true).unwrap().expand(&exchange);
-        for (text, expanded) in [
-            ("plain $tyk text", "plain $tyk text"),
-            ("<$tyk_meta.user>", "<ann>"),
-            ("$tyk_meta.user/$tyk_meta.plan", "ann/{\"n\":[1]}"),
-            ("[$tyk_meta.nobody]", "[]"),
-            ("$tyk_context.headers_X_Two_Words|$tyk_context.headers_Host", "w|h.test"),
-            ("$tyk_context.cookies_b|$tyk_context.cookies_c|", "2||"),
-            ("$tyk_context.path from $tyk_context.remote_addr", "/a b from 10.0.0.1"),
-        ] {
-            assert_eq!(expand(text), expanded, "{text}");
-        }
-    }
-
-    #[test]
-    fn variables_of_the_request_count_where_they_are_switched_on_and_exist() {
-        let text = "$tyk_context.path $tyk_context.nothing";
-        assert_eq!(Template::parse(text, false).unwrap().constant(), Some(text));
-        assert_eq!(Template::parse(text, true), Err(UnknownVariable("nothing".into())));
-        assert_eq!(Template::parse("", true).unwrap().constant(), Some(""));
-        assert_eq!(Template::parse("$tyk_meta.a", true).unwrap().constant(), None);
-    }
-}
+mod tests;

@@ -39,21 +39,16 @@ pub(super) fn apply(request: MiniRequestObject, exchange: &mut Exchange) -> Resu
 /// Deletions first, so that a plugin can replace; `Host` is not theirs to change.
 fn edit_headers(head: &mut Head, delete: &[String], set: HashMap<String, String>) {
     for name in delete {
-        forget(head, name);
+        head.remove(name);
     }
     for (name, value) in set {
-        forget(head, &name);
+        head.remove(&name);
         match (HeaderName::try_from(&name), HeaderValue::try_from(&value)) {
             (Ok(name), _) if name == HOST => {}
             (Ok(name), Ok(value)) => drop(head.headers.insert(name, value)),
             _ => head.unsendable.headers.push((name, value)),
         }
     }
-}
-
-fn forget(head: &mut Head, name: &str) {
-    head.headers.remove(name);
-    head.unsendable.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
 }
 
 /// The target that the url and the parameter edits make; `None` if nothing changed. The query of

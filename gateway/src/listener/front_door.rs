@@ -27,8 +27,8 @@ pub(super) async fn answer(
     let (parts, incoming) = request.into_parts();
     let mut reply = match admit(gateway, Head::new(parts), Body::Stream(Streaming::new(incoming))).await {
         Ok((head, body)) => {
-            let (session, standing, client) = (None, Standing::default(), client.clone());
-            let exchange = Exchange { head, body, upgrade, session, standing, client, notes };
+            let (session, standing, client, context) = (None, Standing::default(), client.clone(), None);
+            let exchange = Exchange { head, body, upgrade, session, standing, client, context, notes };
             route(gateway, sockets, Box::new(exchange)).await
         }
         Err(reply) => reply,

@@ -68,7 +68,9 @@ impl Outgoing {
         let mut headers = head.headers.clone();
         headers.insert(HOST, host.clone());
         frame(&mut headers, &head.method, body);
-        forwarded_for(&mut headers, client);
+        if !head.anonymous {
+            forwarded_for(&mut headers, client);
+        }
         if !headers.contains_key(USER_AGENT) {
             headers.insert(USER_AGENT, OUR_NAME);
         }

@@ -1,17 +1,12 @@
 //! Where an extractor looks.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use http::HeaderName;
-use http::header::CONTENT_TYPE;
 
 use super::{ExtractError, Flaw};
 use crate::definition::ExtractorConfig;
-use crate::exchange::{Head, query};
-
-/// The longest form that is read, in bytes.
-const LONGEST_FORM: usize = 10 << 20;
+use crate::exchange::{Head, form, query};
 
 /// A place in a request.
 #[derive(Debug)]
@@ -41,7 +36,7 @@ impl Source {
     pub(super) fn reads_body(&self, head: &Head, length: u64) -> bool {
         match self {
             Self::Header(_) => false,
-            Self::Form(_) => has_form(head) && length <= LONGEST_FORM as u64,
+            Self::Form(_) => form::is_read(head, length),
             Self::Body => true,
         }
     }
@@ -53,7 +48,7 @@ impl Source {
                 value.map(Cow::Borrowed).ok_or(ExtractError::NoHeader)
             }
             Self::Form(name) => {
-                let form = if has_form(head) && body.len() <= LONGEST_FORM { body } else { &[] };
+                let form = if form::is_read(head, body.len() as u64) { body } else { &[] };
                 parameter(name.as_bytes(), form, head.target.query().unwrap_or_default())
                     .ok_or(ExtractError::NoParameter)
             }
@@ -66,17 +61,9 @@ fn flaw(key: &'static str, value: &str, reason: &str) -> Flaw {
     Flaw { key, reason: format!("{value:?}: {reason}") }
 }
 
-/// Whether the body is a form that is read.
-fn has_form(head: &Head) -> bool {
-    let kind = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    matches!(head.method_text(), "POST" | "PUT" | "PATCH")
-        && kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-}
-
 /// All values of a name, joined.
 fn parameter<'e>(name: &[u8], form: &'e [u8], query: &'e str) -> Option<Cow<'e, [u8]>> {
-    match printable(form) {
+    match form::printable(form) {
         Cow::Borrowed(form) => join(values(name, form).chain(values(name, query))),
         Cow::Owned(form) => {
             join(values(name, &form).chain(values(name, query))).map(|all| Cow::Owned(all.into_owned()))
@@ -93,20 +80,4 @@ fn join<'e>(values: impl Iterator<Item = Cow<'e, [u8]>>) -> Option<Cow<'e, [u8]>
         all.to_mut().extend_from_slice(&value);
         all
     })
-}
-
-/// A form as text that means the same: what is not UTF-8 is escaped.
-fn printable(form: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = std::str::from_utf8(form) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(form.len() * 2);
-    for &byte in form {
-        if byte.is_ascii() {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    Cow::Owned(out)
 }

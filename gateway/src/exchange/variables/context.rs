@@ -1,0 +1,151 @@
+//! The request as `$tyk_context.NAME` tells of it: as Pre hooks left it, whatever later steps change.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use http::header::{COOKIE, HOST};
+use http::{HeaderName, HeaderValue};
+use http_body::Body as _;
+use uuid::Uuid;
+
+use crate::exchange::{Exchange, Head, ReadError, form, query};
+
+/// What is remembered of a request.
+#[derive(Debug)]
+pub struct Context {
+    head: Head,
+    form: Bytes,
+    client: HeaderValue,
+    id: OnceLock<String>,
+}
+
+/// Something of a request that has a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Variable {
+    Header(HeaderName),
+    Cookie(String),
+    /// The first value of a parameter, of the body's form or of the query.
+    Field(String),
+    /// All parameters.
+    Fields,
+    Path,
+    PathParts,
+    RemoteAddress,
+    RequestId,
+}
+
+impl Exchange {
+    /// Remembers the request as it is now. With `forms` a form in its body is read too; the body stays
+    /// readable.
+    pub async fn remember(&mut self, forms: bool) -> Result<(), ReadError> {
+        let mut form = Bytes::new();
+        if forms && form::is_read(&self.head, self.body.size_hint().lower()) {
+            form = self.body.read(None).await?.clone();
+            form.truncate(if form.len() > form::LONGEST { 0 } else { form.len() });
+        }
+        let (head, client, id) = (self.head.clone(), self.client.clone(), OnceLock::new());
+        self.context = Some(Box::new(Context { head, form, client, id }));
+        Ok(())
+    }
+}
+
+impl Variable {
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        if let Some(header) = name.strip_prefix("headers_") {
+            return header.replace('_', "-").parse().ok().map(Self::Header);
+        }
+        if let Some(cookie) = name.strip_prefix("cookies_") {
+            return Some(Self::Cookie(cookie.to_owned()));
+        }
+        if let Some(field) = name.strip_prefix("request_data_") {
+            return Some(Self::Field(field.to_owned()));
+        }
+        match name {
+            "request_data" => Some(Self::Fields),
+            "path" => Some(Self::Path),
+            "path_parts" => Some(Self::PathParts),
+            "remote_addr" => Some(Self::RemoteAddress),
+            "request_id" => Some(Self::RequestId),
+            _ => None,
+        }
+    }
+
+    /// Whether a form in the body has to be read for it.
+    pub(super) fn reads_form(&self) -> bool {
+        matches!(self, Self::Field(_) | Self::Fields)
+    }
+}
+
+impl Context {
+    /// What a variable stands for; empty if the request has no such thing.
+    pub(super) fn value(&self, variable: &Variable) -> Cow<'_, str> {
+        match variable {
+            Variable::Header(name) => self.header(name),
+            Variable::Cookie(name) => self.cookie(name).into(),
+            Variable::Field(name) => self.field(name).into(),
+            Variable::Fields => self.fields().into(),
+            Variable::Path => self.head.target.decoded_path(),
+            Variable::PathParts => self.path_parts().into(),
+            Variable::RemoteAddress => self.client.to_str().unwrap_or_default().into(),
+            Variable::RequestId => self.id.get_or_init(|| Uuid::new_v4().to_string()).into(),
+        }
+    }
+
+    fn header(&self, name: &HeaderName) -> Cow<'_, str> {
+        let value = if name == HOST {
+            self.head.host.as_ref()
+        } else {
+            self.head.headers.get(name).or_else(|| self.underscored(name))
+        };
+        value.map_or(Cow::Borrowed(""), |value| String::from_utf8_lossy(value.as_bytes()))
+    }
+
+    /// The header that has underscores where this name has dashes, as variables cannot tell them apart.
+    fn underscored(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        let mut headers = self.head.headers.iter();
+        headers.find(|(found, _)| found.as_str().replace('_', "-") == name.as_str()).map(|(_, value)| value)
+    }
+
+    /// The last cookie of the name counts.
+    fn cookie(&self, name: &str) -> &str {
+        let lines = self.head.headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let value = pairs.rev().find(|(found, _)| underscores(found) == name).map_or("", |(_, value)| value);
+        value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
+    }
+
+    fn field(&self, name: &str) -> String {
+        let form = form::printable(&self.form);
+        let mut pairs = query::pairs(&form).chain(query::pairs(self.query()));
+        let found = pairs.find(|(found, _)| underscores(&String::from_utf8_lossy(found)) == name);
+        found.map_or_else(String::new, |(_, value)| String::from_utf8_lossy(&value).into_owned())
+    }
+
+    /// `a:1,2;b:3`, names sorted.
+    fn fields(&self) -> String {
+        let form = form::printable(&self.form);
+        let mut fields = query::values(&form);
+        for (name, value) in query::pairs(self.query()) {
+            fields.entry(name).or_default().push(value);
+        }
+        let fields = fields.iter().map(|(name, values)| {
+            let values: Vec<_> = values.iter().map(|value| String::from_utf8_lossy(value)).collect();
+            format!("{}:{}", String::from_utf8_lossy(name), values.join(","))
+        });
+        fields.collect::<Vec<_>>().join(";")
+    }
+
+    fn path_parts(&self) -> String {
+        let parts = self.head.target.decoded_path().replace('/', ",");
+        parts.strip_prefix(',').map(str::to_owned).unwrap_or(parts)
+    }
+
+    fn query(&self) -> &str {
+        self.head.target.query().unwrap_or_default()
+    }
+}
+
+fn underscores(name: &str) -> Cow<'_, str> {
+    if name.contains('-') { name.replace('-', "_").into() } else { name.into() }
+}
