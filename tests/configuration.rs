@@ -30,7 +30,10 @@ async fn an_unusable_value_is_told_with_path_value_and_remedy() {
         (json!({"log_level": "loud"}), ["log_level", "\"loud\"", "write debug, info, warn or error"]),
         (json!({"storage": {"type": "mongo"}}), ["storage.type", "\"mongo\"", "\"embedded\""]),
         (json!({"proxy_default_timeout": -1}), ["proxy_default_timeout", "-1", "number of seconds"]),
-        (json!({"http_server_options": {"use_ssl": true}}), ["http_server_options.use_ssl", "true", "set it to false"]),
+        (
+            json!({"http_server_options": {"use_ssl": true}}),
+            ["http_server_options.use_ssl", "true", "name a certificate"],
+        ),
         (
             json!({"coprocess_options": {"plugin_servers": {"auth": {"endpoints": ["http://h:1"]}}}}),
             ["coprocess_options.plugin_servers.auth.endpoints", "http://h:1", "write tcp://HOST:PORT"],

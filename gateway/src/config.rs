@@ -11,6 +11,7 @@ mod plugin_servers;
 mod reference;
 mod storage;
 mod survey;
+mod tls;
 mod validate;
 mod written;
 
@@ -29,6 +30,7 @@ pub use self::error::{ConfigError, Problem};
 pub use self::identity::{Keys, PolicySource};
 pub use self::limits::{Limits, RateHeaders, RateLimiter};
 pub use self::storage::{ClientCertificate, Messages, Redis, RedisTls, Secret, Server, Servers, Storage};
+pub use self::tls::{Certificate, CertificateError, Files, Pem, Tls};
 use crate::json;
 use crate::session::lifetime::Lifetimes;
 
@@ -57,6 +59,8 @@ pub struct Config {
     pub custom_domains: bool,
     /// The front door.
     pub http: HttpServer,
+    /// TLS on the listener, if it speaks TLS.
+    pub tls: Option<Tls>,
     /// Calls to upstreams.
     pub upstream: Upstream,
     /// Calls to plugin servers.

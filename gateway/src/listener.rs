@@ -2,7 +2,9 @@
 
 mod accept;
 mod connection;
+mod drain;
 mod front_door;
+mod tls;
 mod worker;
 
 use std::io;

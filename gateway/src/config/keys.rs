@@ -85,7 +85,7 @@ const NO_SCRIPTS: &str = "scripts do not run in the gateway; hooks run in plugin
 const NO_DASHBOARD: &str = "there is no connection to a dashboard";
 const NO_ANALYTICS: &str = "no analytics records are written";
 const NO_TRACES: &str = "no spans or metrics are exported";
-const NO_TLS: &str = "the gateway listens without TLS";
+const NO_CLIENT_CERTIFICATES: &str = "clients are not asked for certificates";
 const NO_PATH_RULES: &str = "there are no rules per path; an API that has some is refused";
 const NO_UPTIME_TESTS: &str = "upstreams are not tested";
 const NO_EVENTS: &str = "no events are sent";
@@ -107,28 +107,24 @@ pub(super) static KEYS: &[Key] = &[
     honoured("http_server_options.read_timeout", Int),
     honoured("http_server_options.enable_strict_routes", Bool),
     honoured("http_server_options.skip_url_cleaning", Bool),
-    refused(
-        "http_server_options.use_ssl",
-        Bool,
-        "TLS on the listener is not supported yet: set it to false and end TLS in front of the gateway",
-    ),
+    honoured("http_server_options.use_ssl", Bool),
+    honoured("http_server_options.certificates", Json),
+    honoured("http_server_options.ssl_certificates", List),
+    honoured("http_server_options.server_name", Text),
+    honoured("http_server_options.min_version", Int),
+    honoured("http_server_options.max_version", Int),
+    honoured("http_server_options.ssl_ciphers", List).named("HTTPSERVEROPTIONS_CIPHERS"),
+    honoured("http_server_options.enable_http2", Bool),
     unsupported("http_server_options.write_timeout", Int, "writing an answer may take any time"),
     honoured("http_server_options.enable_websockets", Bool),
-    unsupported("http_server_options.enable_http2", Bool, "clients are served over HTTP/1.1"),
     unsupported("http_server_options.flush_interval", Int, "answers are flushed as they come"),
     unsupported("http_server_options.skip_target_path_escaping", Bool, "paths go upstream escaped"),
     unsupported("http_server_options.xff_depth", Int, "no decision depends on the client's address"),
     unsupported("http_server_options.max_response_body_size", Int, "bodies of answers are not transformed"),
     unsupported("http_server_options.enable_path_prefix_matching", Bool, NO_PATH_RULES),
     unsupported("http_server_options.enable_path_suffix_matching", Bool, NO_PATH_RULES),
-    unsupported("http_server_options.certificates", Json, NO_TLS),
-    unsupported("http_server_options.ssl_certificates", List, NO_TLS),
-    unsupported("http_server_options.server_name", Text, NO_TLS),
-    unsupported("http_server_options.min_version", Int, NO_TLS),
-    unsupported("http_server_options.max_version", Int, NO_TLS),
-    unsupported("http_server_options.ssl_ciphers", List, NO_TLS).named("HTTPSERVEROPTIONS_CIPHERS"),
-    unsupported("http_server_options.ssl_insecure_skip_verify", Bool, NO_TLS),
-    unsupported("http_server_options.skip_client_ca_announcement", Bool, NO_TLS),
+    unsupported("http_server_options.ssl_insecure_skip_verify", Bool, NO_CLIENT_CERTIFICATES),
+    unsupported("http_server_options.skip_client_ca_announcement", Bool, NO_CLIENT_CERTIFICATES),
     unsupported("ports_whitelist", Json, "APIs have no ports of their own").named("PORTWHITELIST"),
     unsupported("disable_ports_whitelist", Bool, "APIs have no ports of their own").named("DISABLEPORTWHITELIST"),
     refused("management_node", Bool, "a node that proxies nothing is not supported yet: set it to false"),

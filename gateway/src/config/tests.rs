@@ -121,7 +121,7 @@ fn an_unusable_value_stops_the_start_with_path_value_and_remedy() {
 #[test]
 fn what_must_not_be_without_effect_stops_the_start() {
     for text in [
-        r#"{"http_server_options": {"use_ssl": true}}"#,
+        r#"{"app_path": "a", "http_server_options": {"use_ssl": true}}"#,
         r#"{"use_db_app_configs": true}"#,
         r#"{"slave_options": {"use_rpc": true}}"#,
         r#"{"security": {"pinned_public_keys": {"*": "id"}}}"#,

@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::written::{HttpServerOptions, Written};
 use super::{Config, ConfigError, HttpServer, Log, LogFormat, Messages, Origins, Problem, Secret, Upstream};
-use super::{control, identity, limits, plugin_servers, storage};
+use super::{control, identity, limits, plugin_servers, storage, tls};
 use crate::json::short;
 
 /// Makes the configuration, and names what is no use in it but not fatal.
@@ -31,6 +31,7 @@ pub(super) fn validate(
         canonical_headers: !written.ignore_canonical_mime_header_key,
         custom_domains: written.enable_custom_domains,
         http: check.http(&written.http_server_options)?,
+        tls: tls::tls(&mut written.http_server_options, origins)?,
         upstream: check.upstream(&written)?,
         coprocess,
         keys: identity::keys(&written, origins)?,

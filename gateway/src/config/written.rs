@@ -67,6 +67,22 @@ pub(super) struct HttpServerOptions {
     pub(super) enable_strict_routes: bool,
     pub(super) skip_url_cleaning: bool,
     pub(super) enable_websockets: bool,
+    pub(super) use_ssl: bool,
+    pub(super) certificates: Vec<CertificateFiles>,
+    pub(super) ssl_certificates: Vec<String>,
+    pub(super) server_name: String,
+    pub(super) min_version: i64,
+    pub(super) max_version: i64,
+    pub(super) ssl_ciphers: Vec<String>,
+    pub(super) enable_http2: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CertificateFiles {
+    pub(super) domain_name: String,
+    pub(super) cert_file: String,
+    pub(super) key_file: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

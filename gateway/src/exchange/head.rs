@@ -1,7 +1,7 @@
 //! Everything of a request before its body.
 
-use http::header::{CACHE_CONTROL, HOST, PRAGMA, TRAILER, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request};
+use http::header::{CACHE_CONTROL, COOKIE, HOST, PRAGMA, TRAILER, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, request};
 use thiserror::Error;
 
 use super::target::{Target, TargetError};
@@ -59,10 +59,14 @@ pub enum HeadError {
 impl Head {
     /// Takes what the HTTP codec parsed; framing headers are left behind.
     pub fn new(parts: request::Parts) -> Result<Self, HeadError> {
-        let request::Parts { method, uri, mut headers, .. } = parts;
-        let target = Target::from_uri(&uri)?;
+        let request::Parts { method, mut uri, version, mut headers, .. } = parts;
         let host = headers.remove(HOST);
         let host = uri.authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok()).or(host);
+        if version == Version::HTTP_2 {
+            uri = origin_form(uri);
+            join_cookies(&mut headers);
+        }
+        let target = Target::from_uri(&uri)?;
         headers.remove(TRANSFER_ENCODING);
         headers.remove(TRAILER);
         honour_pragma(&mut headers);
@@ -87,6 +91,24 @@ impl Head {
             Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
             _ => host,
         }
+    }
+}
+
+/// The path that an HTTP/2 client asked for: scheme and host came beside it, not in it.
+fn origin_form(uri: Uri) -> Uri {
+    match uri.path_and_query() {
+        Some(path) => Uri::from(path.clone()),
+        None => uri,
+    }
+}
+
+/// HTTP/2 clients may send each cookie on its own; HTTP/1.1 knows one header of all.
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, joined);
     }
 }
 
@@ -133,6 +155,17 @@ mod tests {
         );
         let plain = head(http::Request::get("/x").header("host", "[::1]:8080"));
         assert_eq!(plain.host_name(), "[::1]");
+    }
+
+    #[test]
+    fn an_http2_head_looks_like_one_of_http1() {
+        let request = http::Request::get("http://h2.test/x?y").version(Version::HTTP_2);
+        let head = head(request.header("cookie", "a=1").header("cookie", "b=2"));
+        assert_eq!(
+            (head.host_name(), head.uri.to_string(), head.target.as_str()),
+            ("h2.test", "/x?y".to_owned(), "/x?y")
+        );
+        assert_eq!(head.headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use super::tls::{Renewal, Tls};
 use super::worker::{StartError, Worker};
 use super::{BindError, Gateway};
 
@@ -39,10 +40,13 @@ impl Listener {
     /// Serves until `shutdown` is done, then stops accepting and lets what is in flight finish
     /// within the grace period.
     pub async fn serve(self, gateway: Arc<Gateway>, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+        let (tls, renewal) = gateway.config.tls.as_ref().map(Tls::new).transpose()?.unzip();
         let count = thread::available_parallelism().map_or(1, NonZero::get);
-        let workers = (0..count).map(|at| Worker::start(at, Arc::clone(&gateway))).collect::<Result<Vec<_>, _>>()?;
+        let start = |at| Worker::start(at, Arc::clone(&gateway), tls.clone());
+        let workers = (0..count).map(start).collect::<Result<Vec<_>, _>>()?;
         tokio::select! {
             () = self.hand_out(&workers) => {}
+            () = renew(renewal) => {}
             () = shutdown => {}
         }
         drop(self);
@@ -76,5 +80,12 @@ impl Listener {
                 }
             }
         }
+    }
+}
+
+async fn renew(renewal: Option<Renewal>) {
+    match renewal {
+        Some(renewal) => renewal.run().await,
+        None => std::future::pending().await,
     }
 }

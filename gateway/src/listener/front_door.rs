@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Request, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -25,18 +25,14 @@ pub(super) async fn answer(
     let notes = Notes::start();
     let upgrade = if gateway.config.http.upgrades { Upgrade::wished(&mut request) } else { None };
     let (parts, incoming) = request.into_parts();
-    let mut reply = match admit(gateway, Head::new(parts), Body::Stream(Streaming::new(incoming))).await {
+    match admit(gateway, Head::new(parts), Body::Stream(Streaming::new(incoming))).await {
         Ok((head, body)) => {
             let (session, standing, client, context) = (None, Standing::default(), client.clone(), None);
             let exchange = Exchange { head, body, upgrade, session, standing, client, context, notes };
             route(gateway, sockets, Box::new(exchange)).await
         }
         Err(reply) => reply,
-    };
-    if gateway.config.close_connections {
-        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    reply
 }
 
 /// Refuses what no API should see: a target that is none, a body that is too long.
@@ -141,7 +137,8 @@ fn too_large() -> Reply {
     reply
 }
 
-fn text(status: StatusCode, text: &'static str) -> Reply {
+/// An answer in plain text.
+pub(super) fn text(status: StatusCode, text: &'static str) -> Reply {
     let mut reply = Reply::new(Body::whole(text));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::{io, time::Duration};
 
-use hyper_util::server::graceful::GracefulShutdown;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::Gateway;
 use super::connection::serve;
+use super::drain::Drain;
+use super::tls::Tls;
 use crate::dispatch::GrpcDispatcher;
 use crate::sockets::Sockets;
 use crate::store::StoreError;
-use crate::upstream::{Client, TlsError, tls};
+use crate::upstream::{Client, TlsError, tls as upstream_tls};
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
@@ -36,22 +37,25 @@ pub enum StartError {
     /// The system's certificate roots cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The listener's TLS cannot be set up.
+    #[error("TLS on the listener cannot be set up: {0}")]
+    Listener(#[from] rustls::Error),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Worker {
-    pub(super) fn start(at: usize, gateway: Arc<Gateway>) -> Result<Self, StartError> {
+    pub(super) fn start(at: usize, gateway: Arc<Gateway>, tls: Option<Tls>) -> Result<Self, StartError> {
         let (accepted, queue) = mpsc::unbounded_channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let config = &gateway.config;
-        let upstream = Client::new(&config.upstream, config.canonical_headers, tls()?);
+        let upstream = Client::new(&config.upstream, config.canonical_headers, upstream_tls()?);
         let _entered = runtime.enter();
         let store = gateway.store.connect()?;
         let dispatcher = Box::new(GrpcDispatcher::new(&config.coprocess));
         let sockets = Sockets { dispatcher, upstream, store };
-        let work = move || run(&runtime, queue, &gateway, &Arc::new(sockets));
+        let work = move || run(&runtime, queue, &gateway, &Arc::new(sockets), tls.as_ref());
         let thread = thread::Builder::new().name(format!("worker-{at}")).spawn(work)?;
         Ok(Self { accepted, thread })
     }
@@ -69,10 +73,16 @@ impl Worker {
     }
 }
 
-fn run(runtime: &Runtime, mut queue: UnboundedReceiver<Accepted>, gateway: &Arc<Gateway>, sockets: &Arc<Sockets>) {
+fn run(
+    runtime: &Runtime,
+    mut queue: UnboundedReceiver<Accepted>,
+    gateway: &Arc<Gateway>,
+    sockets: &Arc<Sockets>,
+    tls: Option<&Tls>,
+) {
     runtime.block_on(async {
         tokio::spawn(heartbeat(Arc::clone(sockets)));
-        let graceful = GracefulShutdown::new();
+        let drain = Drain::new();
         while let Some((socket, peer)) = queue.recv().await {
             match tokio::net::TcpStream::from_std(socket) {
                 Ok(socket) => drop(tokio::spawn(serve(
@@ -80,12 +90,13 @@ fn run(runtime: &Runtime, mut queue: UnboundedReceiver<Accepted>, gateway: &Arc<
                     peer,
                     Arc::clone(gateway),
                     Arc::clone(sockets),
-                    graceful.watcher(),
+                    tls.cloned(),
+                    drain.connection(),
                 ))),
                 Err(error) => tracing::warn!(%error, %peer, "a connection could not be taken over"),
             }
         }
-        finish(graceful, gateway.config.grace).await;
+        drain.finish(gateway.config.grace).await;
     });
 }
 
@@ -97,12 +108,5 @@ async fn heartbeat(sockets: Arc<Sockets>) {
     loop {
         beat.tick().await;
         sockets.upstream.sweep();
-    }
-}
-
-async fn finish(graceful: GracefulShutdown, grace: Duration) {
-    let open = graceful.count();
-    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
-        tracing::warn!(open, grace_seconds = grace.as_secs(), "the grace period ended before all requests did");
     }
 }

@@ -1,0 +1,180 @@
+//! TLS of the listener: certificates, versions and cipher suites.
+
+mod certificate;
+
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
+use serde_json::Value;
+
+pub use self::certificate::{Certificate, CertificateError, Files, Pem};
+use super::validate::given;
+use super::written::HttpServerOptions;
+use super::{ConfigError, Origins};
+use crate::json::short;
+
+/// How the listener speaks TLS.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// At least one.
+    pub certificates: Vec<Certificate>,
+    /// Whose certificate is shown to clients that name no server, or one that nobody is; the first
+    /// certificate if not said.
+    pub server_name: Option<String>,
+    /// What is spoken.
+    pub versions: Vec<&'static SupportedProtocolVersion>,
+    /// The cryptography, with the cipher suites that are offered.
+    pub provider: CryptoProvider,
+    /// Whether HTTP/2 is offered beside HTTP/1.1.
+    pub http2: bool,
+}
+
+const SECTION: &str = "http_server_options";
+const TLS_1_2: i64 = 771;
+const TLS_1_3: i64 = 772;
+
+/// Makes the configuration of TLS, if it is switched on.
+pub(super) fn tls(written: &mut HttpServerOptions, origins: &Origins<'_>) -> Result<Option<Tls>, ConfigError> {
+    if !written.use_ssl {
+        return Ok(None);
+    }
+    let check = Check { origins };
+    let versions = check.versions(written.min_version, written.max_version)?;
+    Ok(Some(Tls {
+        provider: check.provider(&written.ssl_ciphers, &versions)?,
+        versions,
+        certificates: check.certificates(written)?,
+        server_name: given(std::mem::take(&mut written.server_name)),
+        http2: written.enable_http2,
+    }))
+}
+
+struct Check<'a> {
+    origins: &'a Origins<'a>,
+}
+
+impl Check<'_> {
+    fn refuse<T>(&self, key: &str, value: impl Into<Value>, remedy: &str) -> Result<T, ConfigError> {
+        Err(self.origins.unusable(&format!("{SECTION}.{key}"), short(&value.into()), remedy.to_owned()))
+    }
+
+    fn versions(&self, min: i64, max: i64) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
+        for (key, version) in [("min_version", min), ("max_version", max)] {
+            if ![0, TLS_1_2, TLS_1_3].contains(&version) {
+                return self.refuse(key, version, "write 771 for TLS 1.2 or 772 for TLS 1.3; there is no other");
+            }
+        }
+        match (min, max) {
+            (TLS_1_3, TLS_1_2) => self.refuse("min_version", min, "it is above max_version: lower it or raise that"),
+            (TLS_1_3, _) => Ok(vec![&rustls::version::TLS13]),
+            (_, TLS_1_2) => Ok(vec![&rustls::version::TLS12]),
+            _ => Ok(vec![&rustls::version::TLS13, &rustls::version::TLS12]),
+        }
+    }
+
+    /// As in Go, a list that names no suite of TLS 1.3 leaves them all.
+    fn provider(
+        &self,
+        listed: &[String],
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Result<CryptoProvider, ConfigError> {
+        let mut provider = default_provider();
+        let suites = &mut provider.cipher_suites;
+        let is_listed = |suite: &SupportedCipherSuite| listed.iter().any(|listed| *listed == name(suite));
+        if let Some((at, unknown)) = unknown(listed, suites) {
+            let known: Vec<_> = suites.iter().map(name).collect();
+            let remedy = format!("there is no such cipher suite: remove it, or write one of {}", known.join(", "));
+            return self.refuse(&format!("ssl_ciphers[{at}]"), unknown, &remedy);
+        }
+        let any_tls13 = listed.is_empty() || !suites.iter().any(|suite| suite.tls13().is_some() && is_listed(suite));
+        suites.retain(|suite| listed.is_empty() || is_listed(suite) || (any_tls13 && suite.tls13().is_some()));
+        if !suites.iter().any(|suite| versions.contains(&suite.version())) {
+            return self.refuse("ssl_ciphers", listed, "no suite of the versions that are spoken is listed: add one");
+        }
+        Ok(provider)
+    }
+
+    fn certificates(&self, written: &HttpServerOptions) -> Result<Vec<Certificate>, ConfigError> {
+        let pairs = written.certificates.iter().enumerate().map(|(at, pair)| {
+            let path = format!("{SECTION}.certificates[{at}]");
+            Files::pair(&path, &pair.cert_file, &pair.key_file, given(pair.domain_name.to_ascii_lowercase()))
+        });
+        let singles = written.ssl_certificates.iter().enumerate();
+        let singles = singles.map(|(at, file)| Files::single(&format!("{SECTION}.ssl_certificates[{at}]"), file));
+        let certificates: Vec<_> = pairs.chain(singles).map(|files| self.load(files)).collect::<Result<_, _>>()?;
+        if certificates.is_empty() {
+            return self.refuse("use_ssl", true, "name a certificate and its key in http_server_options.certificates");
+        }
+        Ok(certificates)
+    }
+
+    fn load(&self, files: Files) -> Result<Certificate, ConfigError> {
+        Certificate::load(files).map_err(|CertificateError { path, file, reason }| {
+            self.origins.unusable(&path, short(&file.display().to_string().into()), reason)
+        })
+    }
+}
+
+/// The first listed name that is none.
+fn unknown<'a>(listed: &'a [String], suites: &[SupportedCipherSuite]) -> Option<(usize, &'a str)> {
+    let mut listed = listed.iter().map(String::as_str).enumerate();
+    listed.find(|(_, listed)| suites.iter().all(|suite| name(suite) != *listed))
+}
+
+/// The name in the registry of cipher suites, which tells no versions apart.
+fn name(suite: &SupportedCipherSuite) -> String {
+    suite.suite().as_str().unwrap_or_default().replacen("TLS13_", "TLS_", 1)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rustls::version::{TLS12, TLS13};
+
+    use super::*;
+
+    const OF_TLS12: &str = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
+    const OF_TLS13: &str = "TLS_AES_128_GCM_SHA256";
+
+    fn checked<T>(ask: impl FnOnce(&Check<'_>) -> Result<T, ConfigError>) -> Result<T, String> {
+        ask(&Check { origins: &Origins { file: None, variables: &BTreeMap::new() } }).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn versions_are_gos_numbers() {
+        let versions = |min, max| checked(|check| check.versions(min, max));
+        assert_eq!(versions(0, 0).unwrap(), [&TLS13, &TLS12]);
+        assert_eq!(versions(771, 772).unwrap(), [&TLS13, &TLS12]);
+        assert_eq!(versions(772, 0).unwrap(), [&TLS13]);
+        assert_eq!(versions(0, 771).unwrap(), [&TLS12]);
+        assert!(versions(769, 0).unwrap_err().contains("http_server_options.min_version is 769: write 771"));
+        assert!(versions(0, 773).unwrap_err().contains("max_version is 773"));
+        assert!(versions(772, 771).unwrap_err().contains("above max_version"));
+    }
+
+    #[test]
+    fn listed_suites_are_offered_and_no_others_of_their_version() {
+        let offered = |listed: &[&str]| {
+            let listed: Vec<_> = listed.iter().map(|name| (*name).to_owned()).collect();
+            let provider = checked(|check| check.provider(&listed, &[&TLS12])).unwrap();
+            provider.cipher_suites.iter().map(name).collect::<Vec<_>>()
+        };
+        assert_eq!(offered(&[]).len(), default_provider().cipher_suites.len());
+        assert_eq!(offered(&[OF_TLS12, OF_TLS13]), [OF_TLS13, OF_TLS12]);
+        assert_eq!(offered(&[OF_TLS12]).iter().filter(|name| name.contains("_WITH_")).count(), 1);
+        assert_eq!(offered(&[OF_TLS12]).len(), 4);
+    }
+
+    #[test]
+    fn suites_that_do_not_exist_or_fit_no_version_are_refused() {
+        let refusal = |listed: &str| {
+            checked(|check| check.provider(&[OF_TLS12.to_owned(), listed.to_owned()], &[&TLS12]).map(drop)).unwrap_err()
+        };
+        let unknown = refusal("TLS_RSA_WITH_RC4_128_SHA");
+        assert!(unknown.contains("ssl_ciphers[1]") && unknown.contains(OF_TLS13), "{unknown}");
+        let only_tls13 = checked(|check| check.provider(&[OF_TLS13.to_owned()], &[&TLS12])).unwrap_err();
+        assert!(only_tls13.contains("http_server_options.ssl_ciphers is"), "{only_tls13}");
+    }
+}
