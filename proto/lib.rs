@@ -10,3 +10,7 @@ mod generated {
 }
 
 pub use generated::*;
+
+/// The `.proto` files in compiled form (`google.protobuf.FileDescriptorSet`), as gRPC reflection
+/// wants them.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/coprocess.bin"));

@@ -5,9 +5,9 @@ use http_body_util::Full;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{Gateway, Upstream, api, example, python_example, request};
+use crate::harness::{Gateway, Upstream, api, example, node_example, python_example, request};
 
-/// What `headers.rs` and `python/headers.py` promise alike.
+/// What `headers.rs`, `python/headers.py` and `node/headers.js` promise alike.
 async fn edits_headers_and_query(gateway: &Gateway, upstream: &Upstream) {
     let call = request("GET", "/x?debug=1&a=b").header("User-Agent", "tests").header("Cookie", "c=d");
     assert_eq!(gateway.send(call, "").await.status(), 200);
@@ -34,6 +34,19 @@ async fn headers_in_python_edits_headers_and_query() {
     let gateway = Gateway::start(api(&upstream).hook("pre", "Headers", plugin)).await;
 
     edits_headers_and_query(&gateway, &upstream).await;
+}
+
+#[tokio::test]
+#[ignore = "needs the Node environment that tests/run makes"]
+async fn headers_in_node_edits_headers_and_query() {
+    let upstream = Upstream::start().await;
+    let (mut process, plugin) = node_example("headers.js", "127.0.0.1:0").await;
+    let gateway = Gateway::start(api(&upstream).hook("pre", "Headers", plugin)).await;
+
+    edits_headers_and_query(&gateway, &upstream).await;
+
+    process.tell(Signal::TERM);
+    assert_eq!(process.end().await.code(), Some(0));
 }
 
 #[tokio::test]

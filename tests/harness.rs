@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use self::redis::Redis;
 pub use api::{Api, api};
 pub use client::{Answer, Connection, request};
-pub use example::{example, python_example};
+pub use example::{example, node_example, python_example};
 pub use gateway::{Gateway, outrigger};
 pub use plugin::{PluginServer, host, serve};
 pub use process::Process;

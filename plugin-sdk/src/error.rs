@@ -64,7 +64,8 @@ impl Refusal {
         &self.message
     }
 
-    pub(crate) fn headers(&self) -> &[(String, String)] {
+    /// The headers that the client's answer gets, with their values.
+    pub fn headers(&self) -> &[(String, String)] {
         &self.headers
     }
 

@@ -93,7 +93,8 @@ impl<P: Plugin> Hosted for P {
     }
 }
 
-async fn call(plugin: &impl Plugin, object: Object) -> Object {
+/// Calls the hook that `object` is for; gives the object to return.
+pub(crate) async fn call(plugin: &impl Plugin, object: Object) -> Object {
     match object.hook_type() {
         HookType::Pre => {
             let mut request = Request::new(object);

@@ -35,7 +35,8 @@
 //! | change the upstream's answer | [`Response`] |
 //! | refuse, or fail with `?` | [`Refusal`] |
 //! | hear of events | [`Plugin::on_event`] |
-//! | serve several plugins, on a port or a socket file | [`Server`] |
+//! | serve several plugins, on a port or a socket file, with TLS | [`Server`] |
+//! | test hooks without a gateway | [`testing`] |
 
 mod address;
 mod error;
@@ -47,6 +48,7 @@ mod request;
 mod response;
 mod server;
 mod session;
+pub mod testing;
 
 pub use address::Address;
 pub use error::{ConfigError, HookResult, Refusal};

@@ -1,23 +1,28 @@
 //! Serves plugins to a gateway, until told to stop.
 
 mod error;
+mod health;
 mod listen;
+mod services;
+mod stop;
+mod tls;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use coprocess::dispatcher_server::{Dispatcher, DispatcherServer};
-use coprocess::{EventReply, Object};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tracing::warn;
 
 use crate::hooks::Hooks;
 use crate::{Address, Plugin};
 pub use error::ServerError;
+use health::ServingStatus;
 use listen::Listener;
+use services::services;
+pub use stop::stop_signal;
+use tls::Tls;
 
 const MESSAGE_SIZE: usize = 64 << 20;
 const DRAIN: Duration = Duration::from_secs(30);
@@ -40,6 +45,7 @@ pub struct Server {
     hooks: Hooks,
     message_size: usize,
     drain: Duration,
+    tls: Tls,
 }
 
 /// Serves one plugin for all hooks at `address`; see [`Server::serve`].
@@ -50,7 +56,7 @@ pub async fn serve(plugin: impl Plugin, address: &str) -> Result<(), ServerError
 impl Server {
     /// A server without plugins: it lets requests go on and nobody in.
     pub fn new() -> Self {
-        Self { hooks: Hooks::default(), message_size: MESSAGE_SIZE, drain: DRAIN }
+        Self { hooks: Hooks::default(), message_size: MESSAGE_SIZE, drain: DRAIN, tls: Tls::default() }
     }
 
     /// Takes a plugin for every hook and event handler that has none of its own name.
@@ -80,12 +86,30 @@ impl Server {
         self
     }
 
+    /// Speaks TLS, with the certificate (and those that lead to its authority) and the key in these
+    /// PEM files.
+    ///
+    /// They are read when the server is bound.
+    pub fn tls(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.tls.identity = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Answers only clients whose certificate one of the authorities in this PEM file has signed.
+    ///
+    /// Needs [`tls`](Server::tls).
+    pub fn client_ca(mut self, authorities: impl Into<PathBuf>) -> Self {
+        self.tls.client_ca = Some(authorities.into());
+        self
+    }
+
     /// Takes `address` (`host:port`, `tcp://host:port` or `unix:/path`) without serving yet.
     ///
     /// Connections wait from now on. A socket file that nobody listens on is replaced.
     pub async fn bind(self, address: &str) -> Result<Bound, ServerError> {
+        let transport = self.tls.transport()?;
         let listener = Listener::bind(address.parse()?).await?;
-        Ok(Bound { server: self, listener })
+        Ok(Bound { server: self, transport, listener })
     }
 
     /// Binds, says `listening on <address>` on standard output and runs until SIGTERM or Ctrl-C.
@@ -103,12 +127,6 @@ impl Server {
         let _ = line.and_then(|()| stdout.flush());
         bound.run(stop).await
     }
-
-    /// Answers one call without a socket.
-    #[doc(hidden)]
-    pub async fn dispatch(&self, object: Object) -> Object {
-        self.hooks.dispatch(object).await
-    }
 }
 
 impl Default for Server {
@@ -121,6 +139,7 @@ impl Default for Server {
 #[must_use = "a bound server answers once it runs"]
 pub struct Bound {
     server: Server,
+    transport: tonic::transport::Server,
     listener: Listener,
 }
 
@@ -132,19 +151,19 @@ impl Bound {
 
     /// Answers calls until `stop` is ready, then finishes those in flight.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
-        let Self { server: Server { hooks, message_size, drain }, listener } = self;
-        let service = DispatcherServer::new(Service(Arc::new(hooks)))
-            .max_decoding_message_size(message_size)
-            .max_encoding_message_size(message_size);
-        let (stopping, stopped) = oneshot::channel();
+        let Self { server: Server { hooks, message_size, drain, .. }, transport, listener } = self;
+        let (status, watched) = watch::channel(ServingStatus::Serving);
+        let services = services(hooks, message_size, watched.clone());
         let stop = async {
             stop.await;
-            let _ = stopping.send(());
+            let _ = status.send(ServingStatus::NotServing);
+            // Whoever watches has been told all there is to tell.
+            drop(status);
         };
-        let mut serving = pin!(listener.serve(service, stop));
+        let mut serving = pin!(listener.serve(transport, services, stop));
         tokio::select! {
             served = &mut serving => served,
-            () = overdue(stopped, drain) => {
+            () = overdue(watched, drain) => {
                 warn!(?drain, "calls took too long to finish and were dropped");
                 Ok(())
             }
@@ -152,53 +171,12 @@ impl Bound {
     }
 }
 
-async fn overdue(stopped: oneshot::Receiver<()>, drain: Duration) {
+async fn overdue(mut status: watch::Receiver<ServingStatus>, drain: Duration) {
     // Without a sender there is nothing to be late for: serving has ended.
-    if stopped.await.is_err() {
+    if status.wait_for(|&status| status == ServingStatus::NotServing).await.is_err() {
         std::future::pending::<()>().await;
     }
     tokio::time::sleep(drain).await;
-}
-
-/// Waits for SIGTERM or Ctrl-C, from this call on.
-pub fn stop_signal() -> impl Future<Output = ()> + Send {
-    let interrupt = signal(SignalKind::interrupt());
-    let terminate = signal(SignalKind::terminate());
-    async {
-        tokio::select! {
-            () = received(interrupt) => {}
-            () = received(terminate) => {}
-        }
-    }
-}
-
-async fn received(signal: io::Result<Signal>) {
-    match signal {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(error) => {
-            warn!(%error, "cannot listen for a stop signal");
-            std::future::pending().await
-        }
-    }
-}
-
-/// The two methods of the contract.
-struct Service(Arc<Hooks>);
-
-#[tonic::async_trait]
-impl Dispatcher for Service {
-    async fn dispatch(&self, request: tonic::Request<Object>) -> Result<tonic::Response<Object>, tonic::Status> {
-        let object = self.0.dispatch(request.into_inner()).await;
-        Ok(tonic::Response::new(object))
-    }
-
-    async fn dispatch_event(
-        &self,
-        request: tonic::Request<coprocess::Event>,
-    ) -> Result<tonic::Response<EventReply>, tonic::Status> {
-        self.0.notify(&request.into_inner().payload);
-        Ok(tonic::Response::new(EventReply {}))
-    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,16 @@ pub async fn python_example(name: &str, address: &str) -> (Process, PluginServer
     listening(Process::start(name, command)).await
 }
 
+/// Starts an example in Node, whose packages `tests/run` installs beside it.
+pub async fn node_example(name: &str, address: &str) -> (Process, PluginServer) {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/node");
+    let packages = examples.join("node_modules");
+    assert!(packages.exists(), "there is no {}; tests/run makes it", packages.display());
+    let mut command = tokio::process::Command::new("node");
+    command.arg(examples.join(name)).arg(address);
+    listening(Process::start(name, command)).await
+}
+
 /// Waits for the line in which a plugin server says where it listens.
 async fn listening(process: Process) -> (Process, PluginServer) {
     let line = process.says("listening on ").await;

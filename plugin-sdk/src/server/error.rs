@@ -28,6 +28,43 @@ pub enum ServerError {
         /// Which path.
         path: PathBuf,
     },
+    /// A file for TLS cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    CannotRead {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file for TLS holds something else.
+    #[error("{} holds no {wanted} in PEM form", path.display())]
+    NotPem {
+        /// Which file.
+        path: PathBuf,
+        /// What it should hold.
+        wanted: &'static str,
+    },
+    /// The certificate and the key are no pair, or of a kind that TLS does not take.
+    #[error("cannot serve TLS with the certificate {} and the key {}: {source}", certificate.display(), key.display())]
+    Tls {
+        /// The file of the certificate.
+        certificate: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+        /// What the transport says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Clients cannot be known by this authority.
+    #[error("{} is no authority to know clients by: {source}", path.display())]
+    ClientCa {
+        /// The file of its certificate.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Clients are asked for certificates by a server that has none.
+    #[error("a client_ca needs TLS: give the server a certificate and a key with Server::tls")]
+    NoCertificate,
     /// The system refuses to listen there.
     #[error("cannot listen on {address}: {source}")]
     Bind {

@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use coprocess::dispatcher_server::{Dispatcher, DispatcherServer};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnixListenerStream;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
@@ -48,15 +48,16 @@ impl Listener {
     /// Answers calls until `stop` is ready, then finishes those in flight.
     pub(super) async fn serve(
         self,
-        service: DispatcherServer<impl Dispatcher>,
+        mut transport: Server,
+        services: Routes,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
         let Self { address, socket } = self;
-        let server = Server::builder();
+        let server = transport.add_routes(services);
         let served = match socket {
             Socket::Tcp(listener) => {
                 let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-                server.serve_with_incoming_shutdown(service, incoming, stop).await
+                server.serve_with_incoming_shutdown(incoming, stop).await
             }
             Socket::Unix(listener, file) => {
                 // The file goes when listening ends, not when the last call does.
@@ -64,7 +65,7 @@ impl Listener {
                     let _held = &file;
                     accepted
                 });
-                server.serve_with_incoming_shutdown(service, incoming, stop).await
+                server.serve_with_incoming_shutdown(incoming, stop).await
             }
         };
         served.map_err(|error| ServerError::Serve { address, source: chain(&error).into() })

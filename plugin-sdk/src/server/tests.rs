@@ -2,15 +2,23 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod health;
+mod reflection;
+mod tls;
+
 use std::path::Path;
+use std::sync::Arc;
 
 use coprocess::dispatcher_client::DispatcherClient;
-use coprocess::{HookType, MiniRequestObject};
+use coprocess::{HookType, MiniRequestObject, Object};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
 use super::*;
 use crate::{HookResult, Request};
+
+const DRAIN_IN_TESTS: Duration = Duration::from_millis(300);
 
 #[derive(Default)]
 struct Plugins {
@@ -42,9 +50,13 @@ struct Running {
 }
 
 async fn start(address: &str) -> Running {
+    start_with(Server::new(), address).await
+}
+
+async fn start_with(server: Server, address: &str) -> Running {
     let plugins = Plugins::default();
     let hanging = plugins.hanging.clone();
-    let server = Server::new().plugin(plugins).drain(Duration::from_millis(300));
+    let server = server.plugin(plugins).drain(DRAIN_IN_TESTS);
     let bound = server.bind(address).await.unwrap();
     let (stop, stopped) = oneshot::channel();
     let address = bound.address().to_string();
@@ -53,10 +65,13 @@ async fn start(address: &str) -> Running {
 }
 
 impl Running {
-    async fn client(&self) -> DispatcherClient<Channel> {
+    async fn channel(&self) -> Channel {
         let address = self.address.replace("tcp://", "http://");
-        let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
-        DispatcherClient::new(channel).max_decoding_message_size(MESSAGE_SIZE)
+        Endpoint::from_shared(address).unwrap().connect().await.unwrap()
+    }
+
+    async fn client(&self) -> DispatcherClient<Channel> {
+        DispatcherClient::new(self.channel().await).max_decoding_message_size(MESSAGE_SIZE)
     }
 
     /// Waits until a hook hangs, or none does.
