@@ -25,15 +25,21 @@ async fn the_help_names_what_a_user_may_type_and_nothing_hidden() {
     let (code, stdout, _) = run(&["--help"]).await;
 
     assert_eq!(code, Some(0));
-    for word in ["--conf", "--port", "demo", "--version"] {
+    for word in ["--conf", "--port", "demo", "healthcheck", "--version"] {
         assert!(stdout.contains(word), "no {word} in:\n{stdout}");
     }
-    assert!(!stdout.contains("demo-plugin"), "{stdout}");
+    assert!(!stdout.contains("demo-plugin") && !stdout.contains("demo-upstream"), "{stdout}");
 }
 
 #[tokio::test]
 async fn bad_usage_exits_with_64() {
-    for arguments in [["--no-such-flag"].as_slice(), &["no-such-command"], &["--port", "http"], &["--conf"]] {
+    for arguments in [
+        ["--no-such-flag"].as_slice(),
+        &["no-such-command"],
+        &["--port", "http"],
+        &["--conf"],
+        &["healthcheck", "--url", "ftp://host/"],
+    ] {
         let (code, stdout, stderr) = run(arguments).await;
         assert_eq!((code, stdout.as_str()), (Some(64), ""), "{arguments:?}: {stderr}");
         assert!(stderr.contains("--help"), "{arguments:?}: {stderr}");
@@ -66,4 +72,17 @@ async fn a_port_in_use_is_an_error_of_this_run_and_not_of_the_configuration() {
 
     assert_eq!(code, 1);
     assert!(said.contains(&format!("127.0.0.1:{port} is in use")) && said.contains("--port"), "{said}");
+}
+
+#[tokio::test]
+async fn the_health_check_exits_with_0_only_where_a_gateway_says_that_it_is_well() {
+    let gateway = Gateway::start(Setup::new()).await;
+    let url = |path| format!("http://{}{path}", gateway.address);
+
+    let (code, stdout, stderr) = run(&["healthcheck", "--url", &url("/hello")]).await;
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (Some(0), "", ""));
+
+    let (code, _, stderr) = run(&["healthcheck", "--url", &url("/no-such-api")]).await;
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("/no-such-api answered 404"), "{stderr}");
 }

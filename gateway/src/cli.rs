@@ -1,14 +1,17 @@
 //! What the operator types: arguments, sub-commands, exit codes.
 
 mod demo;
+mod healthcheck;
 mod serve;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use thiserror::Error;
 
+use self::healthcheck::HealthError;
 use crate::config::ConfigError;
 use crate::control::LoadError;
 use crate::error::TemplateError;
@@ -39,6 +42,17 @@ enum Command {
     /// The demo's plugin server.
     #[command(hide = true)]
     DemoPlugin,
+    /// The demo's upstream, where others can reach it.
+    #[command(hide = true)]
+    DemoUpstream {
+        #[arg(value_name = "HOST:PORT")]
+        address: SocketAddr,
+    },
+    /// Exits with 0 if the gateway at a URL answers 200, and with 1 otherwise.
+    Healthcheck {
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/hello")]
+        url: healthcheck::Place,
+    },
 }
 
 /// Why a command failed.
@@ -60,13 +74,17 @@ enum CliError {
     System { what: String, source: std::io::Error },
     #[error("{0}")]
     Demo(String),
+    #[error(transparent)]
+    Health(#[from] HealthError),
 }
 
 impl CliError {
     fn code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Template(_) | Self::Load(_) => USAGE,
-            Self::Bind(_) | Self::Start(_) | Self::Store(_) | Self::System { .. } | Self::Demo(_) => 1,
+            Self::Bind(_) | Self::Start(_) | Self::Store(_) | Self::System { .. } | Self::Demo(_) | Self::Health(_) => {
+                1
+            }
         }
     }
 }
@@ -84,6 +102,8 @@ pub fn main() -> ExitCode {
         None => serve::run(arguments.conf.as_deref(), arguments.port),
         Some(Command::Demo) => demo::run(arguments.port),
         Some(Command::DemoPlugin) => demo::plugin(),
+        Some(Command::DemoUpstream { address }) => demo::upstream(address),
+        Some(Command::Healthcheck { url }) => healthcheck::run(&url),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,7 @@ mod upstream;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,15 +19,18 @@ use crate::config::Config;
 use crate::telemetry::{self, Hooks};
 
 pub(super) use plugin::run as plugin;
+pub(super) use upstream::run as upstream;
 
 const PORT: u16 = 8080;
+
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Runs the demo until a signal ends it.
 pub(super) fn run(port: Option<u16>) -> Result<(), CliError> {
     let (_child, plugin) = start_plugin()?;
     runtime()?.block_on(async {
         let stop = stop_signal()?;
-        let upstream = upstream::start().await.map_err(|source| system("the demo's upstream cannot listen", source))?;
+        let upstream = upstream::start(ANY_PORT).await?;
         let folder =
             write_files(&plugin, upstream).map_err(|source| system("the demo's files cannot be written", source))?;
         let conf = folder.path().join("tyk.conf");

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::ready;
-use std::io;
 use std::net::SocketAddr;
 
 use http::header::CONTENT_TYPE;
@@ -15,12 +14,25 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::cli::CliError;
+use crate::cli::serve::{runtime, stop_signal, system};
 use crate::exchange::{Body, canonical};
 
-/// Serves on a port of the system's choice.
-pub(super) async fn start() -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let address = listener.local_addr()?;
+/// Serves alone on `address`, until a signal ends it.
+pub(in crate::cli) fn run(address: SocketAddr) -> Result<(), CliError> {
+    runtime()?.block_on(async {
+        let stop = stop_signal()?;
+        start(address).await?;
+        stop.await;
+        Ok(())
+    })
+}
+
+/// Serves beside its caller; gives the address that port 0 became.
+pub(super) async fn start(address: SocketAddr) -> Result<SocketAddr, CliError> {
+    let failed = |source| system("the demo's upstream cannot listen", source);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             tokio::spawn(serve(socket));
