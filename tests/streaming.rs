@@ -85,6 +85,36 @@ async fn the_upstream_hears_when_the_client_leaves_a_stream() {
 }
 
 #[tokio::test]
+async fn the_upstream_hears_when_the_client_leaves_before_the_reply() {
+    let (gateway, mut client, listener) = scene().await;
+    client.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    upstream.head().await;
+
+    drop(client);
+
+    assert_eq!(upstream.rest().await, "");
+    assert_eq!(gateway.access().await["status"], 499);
+}
+
+#[tokio::test]
+async fn bodies_stream_both_ways_at_once() {
+    let (_gateway, mut client, listener) = scene().await;
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    upstream.head().await;
+    upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    client.head().await;
+
+    for word in ["3\r\none\r\n", "3\r\ntwo\r\n", "0\r\n\r\n"] {
+        client.send(word).await;
+        upstream.through(word).await;
+        upstream.send(word).await;
+        client.through(word).await;
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_waits_for_100_continue_is_told_to_go_on() {
     let (_gateway, mut client, listener) = scene().await;
     client.send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n").await;

@@ -203,3 +203,65 @@ async fn a_post_that_a_kept_connection_swallowed_is_not_sent_again() {
 
     assert!(client.head().await.starts_with("HTTP/1.1 500 "));
 }
+
+#[tokio::test]
+async fn a_kept_connection_that_the_upstream_closed_is_passed_over() {
+    let listener = listen().await;
+    let gateway = Gateway::start(Api::to(&format!("http://{}/", listener.local_addr().unwrap()))).await;
+    let mut client = Wire::connect(gateway.address).await;
+    client.send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut kept = Wire::accept(&listener).await;
+    kept.head().await;
+    kept.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    client.through("\r\n\r\nok").await;
+    drop(kept);
+
+    // A POST is never sent twice: it must not go to the closed connection at all.
+    client.send("POST /pay HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n1").await;
+
+    let mut fresh = Wire::accept(&listener).await;
+    assert!(fresh.head().await.starts_with("POST /pay "));
+    fresh.through("1").await;
+    fresh.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npaid").await;
+    client.through("\r\n\r\npaid").await;
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_when_a_reply_has_ended() {
+    let listener = listen().await;
+    let gateway = Gateway::start(Api::to(&format!("http://{}/", listener.local_addr().unwrap()))).await;
+    let mut client = Wire::connect(gateway.address).await;
+    client.send("GET /first HTTP/1.1\r\nHost: h\r\nTE: trailers\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+
+    for (reply, end) in [
+        ("Content-Length: 5\r\n\r\nwhole", "whole"),
+        ("Content-Length: 0\r\n\r\n", "\r\n\r\n"),
+        ("Transfer-Encoding: chunked\r\n\r\n5\r\nchunk\r\n0\r\n\r\n", "\r\n0\r\n\r\n"),
+        ("Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n0\r\nX-Sum: 7\r\n\r\n", ": 7\r\n\r\n"),
+    ] {
+        upstream.head().await;
+        upstream.send(format!("HTTP/1.1 200 OK\r\n{reply}")).await;
+        client.through(end).await;
+        client.send("GET /next HTTP/1.1\r\nHost: h\r\nTE: trailers\r\n\r\n").await;
+    }
+    assert!(upstream.head().await.starts_with("GET /next "));
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_when_the_request_ended_after_its_reply() {
+    let listener = listen().await;
+    let gateway = Gateway::start(Api::to(&format!("http://{}/", listener.local_addr().unwrap()))).await;
+    let mut client = Wire::connect(gateway.address).await;
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nfirst").await;
+    let mut upstream = Wire::accept(&listener).await;
+    upstream.through("first").await;
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly").await;
+    client.through("\r\n\r\nearly").await;
+
+    client.send(" last").await;
+    upstream.through(" last").await;
+
+    client.send("GET /next HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert!(upstream.head().await.starts_with("GET /next "));
+}

@@ -26,13 +26,23 @@ impl Streaming {
     /// An upstream's body, over this connection.
     pub fn leased(incoming: Incoming, lease: Lease) -> Self {
         let mut streaming = Self { incoming, lease: Some(lease) };
-        streaming.release_at_end();
+        if streaming.is_end() {
+            streaming.release();
+        }
         streaming
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        self.release_at_end();
+        let last = match &frame {
+            Some(Ok(frame)) => self.is_end() || frame.is_trailers(),
+            Some(Err(_)) => false,
+            // A body without a length says so only now.
+            None => true,
+        };
+        if last {
+            self.release();
+        }
         Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)))
     }
 
@@ -44,10 +54,8 @@ impl Streaming {
         self.incoming.size_hint()
     }
 
-    fn release_at_end(&mut self) {
-        if self.is_end()
-            && let Some(lease) = self.lease.take()
-        {
+    fn release(&mut self) {
+        if let Some(lease) = self.lease.take() {
             lease.give_back();
         }
     }

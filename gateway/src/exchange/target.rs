@@ -129,7 +129,9 @@ impl Target {
     pub fn path_without(&self, prefix: &str) -> Cow<'_, str> {
         let path = self.path();
         if let Some(rest) = path.strip_prefix(prefix) {
-            return rooted(Cow::Borrowed(rest));
+            // The slash at the prefix's end can root what follows.
+            let slash = usize::from(prefix.ends_with('/') && !rest.starts_with('/'));
+            return rooted(Cow::Borrowed(&path[prefix.len() - slash..]));
         }
         match self.decoded_path().strip_prefix(prefix) {
             Some(rest) => rooted(Cow::Owned(escape(rest.as_bytes()))),

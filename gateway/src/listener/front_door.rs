@@ -11,7 +11,7 @@ use super::Gateway;
 use crate::api::Api;
 use crate::control;
 use crate::error::{Refusal, Stop};
-use crate::exchange::{Body, Exchange, Head, HeadError, Notes, ReadError, Reply, Standing, Streaming, Upgrade};
+use crate::exchange::{Body, Exchange, Head, Notes, ReadError, Reply, Standing, Streaming, Upgrade};
 use crate::sockets::Sockets;
 use crate::telemetry::Access;
 
@@ -25,34 +25,35 @@ pub(super) async fn answer(
     let notes = Notes::start();
     let upgrade = if gateway.config.http.upgrades { Upgrade::wished(&mut request) } else { None };
     let (parts, incoming) = request.into_parts();
-    match admit(gateway, Head::new(parts), Body::Stream(Streaming::new(incoming))).await {
-        Ok((head, body)) => {
-            let (session, standing, client, context) = (None, Standing::default(), client.clone(), None);
-            let exchange = Exchange { head, body, upgrade, session, standing, client, context, notes };
-            route(gateway, sockets, Box::new(exchange)).await
+    let head = match Head::new(parts) {
+        Ok(head) => head,
+        Err(error) => {
+            tracing::debug!(%error, "a request's head is malformed");
+            return bad_request();
         }
-        Err(reply) => reply,
+    };
+    let body = Body::Stream(Streaming::new(incoming));
+    let (session, standing, client, context) = (None, Standing::default(), client.clone(), None);
+    let mut exchange = Box::new(Exchange { head, body, upgrade, session, standing, client, context, notes });
+    if let Some(limit) = gateway.config.http.max_request_body_size
+        && let Err(refusal) = measure(&mut exchange.body, limit).await
+    {
+        return refusal;
     }
+    route(gateway, sockets, exchange).await
 }
 
-/// Refuses what no API should see: a target that is none, a body that is too long.
-async fn admit(gateway: &Gateway, head: Result<Head, HeadError>, mut body: Body) -> Result<(Head, Body), Reply> {
-    let head = head.map_err(|error| {
-        tracing::debug!(%error, "a request's head is malformed");
-        text(StatusCode::BAD_REQUEST, "400 Bad Request")
-    })?;
-    if let Some(limit) = gateway.config.http.max_request_body_size {
-        match body.size_hint().exact() {
-            Some(length) if length > limit => return Err(too_large()),
-            Some(_) => {}
-            None => match body.read(Some(limit)).await {
-                Ok(_) => {}
-                Err(ReadError::TooLarge) => return Err(too_large()),
-                Err(ReadError::Broken(_)) => return Err(text(StatusCode::BAD_REQUEST, "400 Bad Request")),
-            },
-        }
+/// Refuses a body of more than `limit` bytes; one that does not tell its length is read.
+async fn measure(body: &mut Body, limit: u64) -> Result<(), Reply> {
+    match body.size_hint().exact() {
+        Some(length) if length > limit => Err(too_large()),
+        Some(_) => Ok(()),
+        None => match body.read(Some(limit)).await {
+            Ok(_) => Ok(()),
+            Err(ReadError::TooLarge) => Err(too_large()),
+            Err(ReadError::Broken(_)) => Err(bad_request()),
+        },
     }
-    Ok((head, body))
 }
 
 async fn route(gateway: &Gateway, sockets: &Arc<Sockets>, mut exchange: Box<Exchange>) -> Reply {
@@ -125,6 +126,10 @@ fn moved(to: &crate::exchange::Target) -> Reply {
         reply.headers_mut().insert(LOCATION, location);
     }
     reply
+}
+
+fn bad_request() -> Reply {
+    text(StatusCode::BAD_REQUEST, "400 Bad Request")
 }
 
 fn not_found() -> Reply {

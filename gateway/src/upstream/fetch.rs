@@ -3,12 +3,11 @@
 use bytes::Bytes;
 use http::header::{ACCEPT, HOST, HeaderValue};
 use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Limited};
 use thiserror::Error;
 
 use super::client::{Client, ClientError};
 use super::pool::Origin;
-use crate::exchange::Body;
+use crate::exchange::{Body, Streaming};
 
 /// Why there is no document.
 #[derive(Debug, Error)]
@@ -42,10 +41,9 @@ impl Client {
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status()));
         }
-        let body = Limited::new(response.into_body(), longest).collect();
-        let read = tokio::time::timeout(self.timeout, body).await.map_err(|late| FetchError::Body(late.to_string()))?;
-        let bytes = read.map_err(|error| FetchError::Body(error.to_string()))?.to_bytes();
-        lease.give_back();
-        Ok(bytes)
+        let mut body = Body::Stream(Streaming::leased(response.into_body(), lease));
+        let read = tokio::time::timeout(self.timeout, body.read(Some(longest as u64))).await;
+        let bytes = read.map_err(|late| FetchError::Body(late.to_string()))?;
+        bytes.cloned().map_err(|error| FetchError::Body(error.to_string()))
     }
 }

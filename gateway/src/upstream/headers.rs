@@ -1,8 +1,8 @@
 //! The headers that a proxy adds and takes away.
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, Entry, HOST, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Version};
 use http_body::Body as _;
@@ -35,15 +35,13 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
 
 /// Removes hop-by-hop headers and those that `Connection` names; `TE: trailers` stays.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = headers.get_all(CONNECTION).iter().flat_map(names).collect();
-        for name in named {
-            headers.remove(name);
-        }
-    }
     // Most messages have none: one walk over the names is cheaper than a look-up for each.
     if !headers.keys().any(is_hop_by_hop) {
         return;
+    }
+    let named: Vec<HeaderName> = headers.get_all(CONNECTION).iter().flat_map(names).collect();
+    for name in named {
+        headers.remove(name);
     }
     for name in &HOP_BY_HOP {
         if !(name == TE && headers.get(TE).is_some_and(|te| te == "trailers")) {
@@ -71,14 +69,8 @@ impl Outgoing {
         if !head.anonymous {
             forwarded_for(&mut headers, client);
         }
-        if !headers.contains_key(USER_AGENT) {
-            headers.insert(USER_AGENT, OUR_NAME);
-        }
-        let asks_gzip =
-            !headers.contains_key(ACCEPT_ENCODING) && !headers.contains_key(RANGE) && head.method != Method::HEAD;
-        if asks_gzip {
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        }
+        headers.entry(USER_AGENT).or_insert(OUR_NAME);
+        let asks_gzip = head.method != Method::HEAD && !headers.contains_key(RANGE) && ask_gzip(&mut headers);
         Self { headers, asks_gzip }
     }
 }
@@ -91,20 +83,34 @@ fn frame(headers: &mut HeaderMap, method: &Method, body: &Body) {
     }
 }
 
+/// Asks for gzip, unless the client said what it wants.
+fn ask_gzip(headers: &mut HeaderMap) -> bool {
+    match headers.entry(ACCEPT_ENCODING) {
+        Entry::Occupied(_) => false,
+        Entry::Vacant(entry) => {
+            entry.insert(HeaderValue::from_static("gzip"));
+            true
+        }
+    }
+}
+
 /// Earlier values in one line, the client's address behind them.
 fn forwarded_for(headers: &mut HeaderMap, client: &HeaderValue) {
-    if !headers.contains_key(FORWARDED_FOR) {
-        headers.insert(FORWARDED_FOR, client.clone());
-        return;
-    }
+    let mut entry = match headers.entry(FORWARDED_FOR) {
+        Entry::Occupied(entry) => entry,
+        Entry::Vacant(entry) => {
+            entry.insert(client.clone());
+            return;
+        }
+    };
     let mut line = Vec::with_capacity(40);
-    for earlier in headers.get_all(FORWARDED_FOR) {
+    for earlier in &entry {
         line.extend_from_slice(earlier.as_bytes());
         line.extend_from_slice(b", ");
     }
     line.extend_from_slice(client.as_bytes());
     if let Ok(line) = HeaderValue::from_maybe_shared(bytes::Bytes::from(line)) {
-        headers.insert(FORWARDED_FOR, line);
+        entry.insert(line);
     }
 }
 
