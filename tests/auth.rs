@@ -151,7 +151,7 @@ async fn keys_are_fetched_from_where_they_are_published_once_for_many_requests()
     let upstream = Upstream::start().await;
     let methods = json!({"enable_jwt": true, "jwt_signing_method": "ecdsa", "jwt_default_policies": ["gold"],
         "jwt_jwks_uris": [{"url": format!("http://{}/keys", issuer.address)}]});
-    let gateway = Gateway::start(policies().api(protected(&upstream, methods))).await;
+    let gateway = Gateway::start(policies().api(protected(&upstream, methods)).conf(json!({"secret": SECRET}))).await;
     let sign = |kid: &str, owner: &str| {
         let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::ES256) };
         let token = encode(&header, &json!({"sub": owner}), &EncodingKey::from_ec_der(pkcs8.as_ref())).unwrap();
@@ -163,6 +163,11 @@ async fn keys_are_fetched_from_where_they_are_published_once_for_many_requests()
     }
     assert_eq!(with(&gateway, "Authorization", &sign("two", "ann")).await.status(), 403);
     assert_eq!(issuer.requests().len(), 1, "an unknown name makes no fetch so soon after another");
+
+    let forget = request("DELETE", "/tyk/cache/jwks/api").header("X-Tyk-Authorization", SECRET);
+    assert_eq!(gateway.send(forget, "").await.status(), 200);
+    assert_eq!(with(&gateway, "Authorization", &sign("one", "ann")).await.status(), 200);
+    assert_eq!(issuer.requests().len(), 2, "what was forgotten is fetched again");
 }
 
 #[tokio::test]

@@ -80,6 +80,13 @@ impl Chain {
         self.auth()?.session_cache()
     }
 
+    /// Forgets the keys that others published for JWTs.
+    pub fn forget_key_sets(&self) {
+        if let Some(auth) = self.auth() {
+            auth.forget_key_sets();
+        }
+    }
+
     fn auth(&self) -> Option<&Auth> {
         self.request.iter().find_map(|step| match step {
             Step::Auth(auth) => Some(&**auth),

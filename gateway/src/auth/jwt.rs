@@ -68,6 +68,11 @@ impl JwtAuth {
         matches!(self.keys, KeySource::PerCaller)
     }
 
+    /// Forgets the keys that others published: they are fetched when they are next needed.
+    pub fn forget_key_sets(&self) {
+        self.keys.forget_sets();
+    }
+
     /// The session that the token stands for; the first token of an owner makes it.
     pub async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Arc<Session>, Stop> {
         let credential = self.source.read(&exchange.head).ok_or(AuthError::from(JwtError::Missing))?;

@@ -61,6 +61,15 @@ impl Auth {
         Some(&self.custom()?.extraction.as_ref()?.cache.counts)
     }
 
+    /// Forgets the keys that others published for JWTs.
+    pub fn forget_key_sets(&self) {
+        for method in &self.methods {
+            if let Method::Jwt(jwt) = method {
+                jwt.forget_key_sets();
+            }
+        }
+    }
+
     fn custom(&self) -> Option<&CustomAuth> {
         self.methods.iter().find_map(|method| match method {
             Method::Custom(custom) => Some(&**custom),

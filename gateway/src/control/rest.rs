@@ -40,7 +40,9 @@ async fn route(request: &Request<'_>, path: &[&str]) -> Answer {
         ["org", "keys", id] => organisations::answer(request, Some(id)).await,
         ["apis"] => apis::answer(request, None).await,
         ["apis", id] if *id != "oas" && *id != "mcps" => apis::answer(request, Some(id)).await,
-        ["cache", "jwks"] | ["cache", "jwks", _] | ["cache", _] => cache(request),
+        ["cache", "jwks"] => key_sets(request, None),
+        ["cache", "jwks", id] => key_sets(request, Some(id)),
+        ["cache", _] => answers(request),
         ["reload"] => reload(request).await,
         ["reload", "group"] => reload_group(request).await,
         ["health"] => health(request),
@@ -49,8 +51,18 @@ async fn route(request: &Request<'_>, path: &[&str]) -> Answer {
     }
 }
 
-/// There is no cache of answers yet, and key sets are fetched anew with the API: nothing is left in either.
-fn cache(request: &Request<'_>) -> Answer {
+/// Forgets the sets of keys that others publish, of one API or of all.
+fn key_sets(request: &Request<'_>, id: Option<&str>) -> Answer {
+    request.only(http::Method::DELETE)?;
+    let registry = request.gateway.registry.load();
+    for api in registry.apis().iter().filter(|api| id.is_none_or(|id| *api.id == *id)) {
+        api.chain.forget_key_sets();
+    }
+    Ok(ok("cache invalidated"))
+}
+
+/// There is no cache of answers yet: nothing is left in it.
+fn answers(request: &Request<'_>) -> Answer {
     request.only(http::Method::DELETE)?;
     Ok(ok("cache invalidated"))
 }

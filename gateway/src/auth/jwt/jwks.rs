@@ -74,6 +74,11 @@ impl KeySet {
         find(&known)
     }
 
+    /// Forgets the keys: they are fetched when they are next needed.
+    pub(super) fn forget(&self) {
+        self.known.store(Arc::default());
+    }
+
     async fn refresh(&self, known: &Known, client: &Client) -> Known {
         let tried = Some(Instant::now());
         match self.fetch(client).await {

@@ -58,6 +58,15 @@ impl KeySource {
     }
 }
 
+impl KeySource {
+    /// Forgets what others published.
+    pub(super) fn forget_sets(&self) {
+        if let Self::Sets(KeySets(sets)) = self {
+            sets.iter().for_each(KeySet::forget);
+        }
+    }
+}
+
 impl KeySets {
     /// The key of that name; a token must name one.
     pub(super) async fn find(
