@@ -22,7 +22,7 @@ pub use plugin::{PluginServer, host, serve};
 pub use process::Process;
 pub use setup::Setup;
 pub use upstream::Upstream;
-pub use wire::{Wire, listen};
+pub use wire::{Wire, listen, scene};
 
 /// How long anything may take: far longer than it does, so that only what hangs fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,17 +1,8 @@
 //! Bodies that nobody needs whole pass as they come, both ways.
 
 use serde_json::json;
-use tokio::net::TcpListener;
 
-use crate::harness::{Api, Gateway, Setup, Wire, listen};
-
-/// A gateway in front of an upstream that the test plays, and a client.
-async fn scene() -> (Gateway, Wire, TcpListener) {
-    let listener = listen().await;
-    let gateway = Gateway::start(Api::to(&format!("http://{}/", listener.local_addr().unwrap()))).await;
-    let client = Wire::connect(gateway.address).await;
-    (gateway, client, listener)
-}
+use crate::harness::{Api, Gateway, Setup, Wire, listen, scene};
 
 #[tokio::test]
 async fn the_first_bytes_of_a_download_arrive_before_its_end() {

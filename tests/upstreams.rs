@@ -6,8 +6,9 @@ use flate2::{Compression, write::GzEncoder};
 use http::Response;
 use http_body_util::Full;
 use serde_json::json;
+use tokio::net::TcpListener;
 
-use crate::harness::{Api, Gateway, Setup, Upstream, Wire, api, listen, request};
+use crate::harness::{Api, Gateway, Setup, Upstream, Wire, api, listen, request, scene};
 
 // === Headers ===
 
@@ -148,9 +149,7 @@ async fn an_upstream_whose_name_cannot_be_looked_up_is_500_with_its_own_text() {
 
 #[tokio::test]
 async fn an_upstream_that_breaks_off_ends_the_clients_connection() {
-    let listener = listen().await;
-    let gateway = Gateway::start(Api::to(&format!("http://{}/", listener.local_addr().unwrap()))).await;
-    let mut client = Wire::connect(gateway.address).await;
+    let (_gateway, mut client, listener) = scene().await;
     client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
     let mut upstream = Wire::accept(&listener).await;
     upstream.head().await;
@@ -163,6 +162,16 @@ async fn an_upstream_that_breaks_off_ends_the_clients_connection() {
 }
 
 // === Connections ===
+
+/// The upstream's end of a connection that an exchange has left open.
+async fn keep(client: &mut Wire, listener: &TcpListener) -> Wire {
+    client.send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut kept = Wire::accept(listener).await;
+    kept.head().await;
+    kept.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    client.through("\r\n\r\nok").await;
+    kept
+}
 
 #[tokio::test]
 async fn a_get_that_a_kept_connection_swallowed_is_sent_again() {
@@ -188,14 +197,8 @@ async fn a_get_that_a_kept_connection_swallowed_is_sent_again() {
 
 #[tokio::test]
 async fn a_post_that_a_kept_connection_swallowed_is_not_sent_again() {
-    let listener = listen().await;
-    let gateway = Gateway::start(Api::to(&format!("http://{}/", listener.local_addr().unwrap()))).await;
-    let mut client = Wire::connect(gateway.address).await;
-    client.send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let mut kept = Wire::accept(&listener).await;
-    kept.head().await;
-    kept.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-    client.through("\r\n\r\nok").await;
+    let (_gateway, mut client, listener) = scene().await;
+    let mut kept = keep(&mut client, &listener).await;
 
     client.send("POST /pay HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n1").await;
     assert!(kept.head().await.starts_with("POST /pay "));
@@ -206,14 +209,8 @@ async fn a_post_that_a_kept_connection_swallowed_is_not_sent_again() {
 
 #[tokio::test]
 async fn a_kept_connection_that_the_upstream_closed_is_passed_over() {
-    let listener = listen().await;
-    let gateway = Gateway::start(Api::to(&format!("http://{}/", listener.local_addr().unwrap()))).await;
-    let mut client = Wire::connect(gateway.address).await;
-    client.send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let mut kept = Wire::accept(&listener).await;
-    kept.head().await;
-    kept.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-    client.through("\r\n\r\nok").await;
+    let (_gateway, mut client, listener) = scene().await;
+    let kept = keep(&mut client, &listener).await;
     drop(kept);
 
     // A POST is never sent twice: it must not go to the closed connection at all.
@@ -228,9 +225,7 @@ async fn a_kept_connection_that_the_upstream_closed_is_passed_over() {
 
 #[tokio::test]
 async fn a_connection_is_used_again_when_a_reply_has_ended() {
-    let listener = listen().await;
-    let gateway = Gateway::start(Api::to(&format!("http://{}/", listener.local_addr().unwrap()))).await;
-    let mut client = Wire::connect(gateway.address).await;
+    let (_gateway, mut client, listener) = scene().await;
     client.send("GET /first HTTP/1.1\r\nHost: h\r\nTE: trailers\r\n\r\n").await;
     let mut upstream = Wire::accept(&listener).await;
 
@@ -250,9 +245,7 @@ async fn a_connection_is_used_again_when_a_reply_has_ended() {
 
 #[tokio::test]
 async fn a_connection_is_used_again_when_the_request_ended_after_its_reply() {
-    let listener = listen().await;
-    let gateway = Gateway::start(Api::to(&format!("http://{}/", listener.local_addr().unwrap()))).await;
-    let mut client = Wire::connect(gateway.address).await;
+    let (_gateway, mut client, listener) = scene().await;
     client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nfirst").await;
     let mut upstream = Wire::accept(&listener).await;
     upstream.through("first").await;

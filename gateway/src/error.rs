@@ -1,5 +1,6 @@
 //! One table: what went wrong, and what the client is told about it.
 
+mod auth;
 mod page;
 
 use std::borrow::Cow;
@@ -143,7 +144,7 @@ impl Failure {
             ),
             Self::Denied(reason) => denied(*reason),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
-            Self::Upstream(error) => error.answer(),
+            Self::Upstream(error) => upstream(error),
         };
         (status, Cow::Borrowed(text))
     }
@@ -183,6 +184,21 @@ fn denied(reason: Denied) -> (StatusCode, &'static str) {
         ),
         Denied::OrgQuota => {
             (StatusCode::FORBIDDEN, "This organisation quota has been exceeded, please contact your API administrator")
+        }
+    }
+}
+
+/// What the client is told of an upstream.
+fn upstream(error: &UpstreamError) -> (StatusCode, &'static str) {
+    match error {
+        UpstreamError::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "Upstream service reached hard timeout."),
+        UpstreamError::Lookup { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed"),
+        UpstreamError::Loop(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Failed to perform internal redirect"),
+        UpstreamError::Body(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem with reading Body of the Request.")
+        }
+        UpstreamError::Unsendable(_) | UpstreamError::Broken { .. } => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem proxying the request")
         }
     }
 }

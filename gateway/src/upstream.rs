@@ -69,23 +69,6 @@ pub enum UpstreamError {
     Body(String),
 }
 
-impl UpstreamError {
-    /// What the client is told.
-    pub fn answer(&self) -> (StatusCode, &'static str) {
-        match self {
-            Self::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "Upstream service reached hard timeout."),
-            Self::Lookup { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed"),
-            Self::Loop(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Failed to perform internal redirect"),
-            Self::Body(_) => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem with reading Body of the Request.")
-            }
-            Self::Unsendable(_) | Self::Broken { .. } => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem proxying the request")
-            }
-        }
-    }
-}
-
 impl Upstream {
     /// Reads the `proxy` part of a definition; the reason if its target cannot be used.
     pub fn compile(proxy: &Proxy, listen_path: &ListenPath) -> Result<Self, String> {

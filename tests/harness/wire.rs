@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::within;
+use super::{Api, Gateway, within};
 
 /// One end of a connection, and what came that nobody has asked for yet.
 pub struct Wire {
@@ -16,6 +16,14 @@ pub struct Wire {
 /// An upstream that is played by hand.
 pub async fn listen() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// A gateway in front of an upstream that the test plays, and a client.
+pub async fn scene() -> (Gateway, Wire, TcpListener) {
+    let listener = listen().await;
+    let gateway = Gateway::start(Api::to(&format!("http://{}/", listener.local_addr().unwrap()))).await;
+    let client = Wire::connect(gateway.address).await;
+    (gateway, client, listener)
 }
 
 impl Wire {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use md5::{Digest, Md5};
 use serde_json::Value;
 use thiserror::Error;
@@ -272,8 +273,7 @@ impl Hooks<'_> {
 
 /// What every call of an API carries: its ids, its bundle's hash and its configuration data.
 fn spec(definition: &Definition) -> HashMap<String, String> {
-    let hash: String =
-        Md5::digest(&definition.custom_middleware_bundle).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = HEXLOWER.encode(&Md5::digest(&definition.custom_middleware_bundle));
     let mut spec = HashMap::from([
         ("OrgID".to_owned(), definition.org_id.clone()),
         ("APIID".to_owned(), definition.api_id.clone()),

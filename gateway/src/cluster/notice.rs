@@ -1,9 +1,8 @@
 //! One message between nodes: JSON, signed with the secret that all nodes know.
 
-use std::fmt::Write;
-
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Context, SHA256};
+use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use serde_json::json;
 use thiserror::Error;
@@ -86,11 +85,7 @@ fn signature(command: &str, payload: &str, Secret(secret): &Secret) -> String {
     for part in [command, payload, secret] {
         context.update(part.as_bytes());
     }
-    context.finish().as_ref().iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    HEXLOWER.encode(context.finish().as_ref())
 }
 
 impl Notice {

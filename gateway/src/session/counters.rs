@@ -15,7 +15,7 @@ pub(super) fn endpoint(scope: &str, name: &str, method: &str, path: &str) -> Str
 }
 
 /// The name of a quota's counter.
-pub(super) fn quota(scope: &str, name: &str) -> String {
+pub fn quota(scope: &str, name: &str) -> String {
     let dash = if scope.is_empty() { "" } else { "-" };
     format!("quota-{scope}{dash}{name}")
 }

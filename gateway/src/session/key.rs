@@ -7,6 +7,7 @@ use std::str::FromStr;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use md5::{Digest, Md5};
 use serde::Deserialize;
 use thiserror::Error;
@@ -68,7 +69,7 @@ impl Hashing {
 
     /// The key id of the caller whom this value of a request stands for.
     pub fn session_id(&self, org_id: &str, value: &[u8]) -> String {
-        self.token(org_id, &hex(&Md5::digest(value)))
+        self.token(org_id, &HEXLOWER.encode(&Md5::digest(value)))
     }
 
     /// A key id as the store and the counters know it.
@@ -139,7 +140,7 @@ impl Function {
                 let (first, second) = halves(bytes);
                 format!("{first:016x}{second:016x}")
             }
-            Self::Sha256 => hex(digest::digest(&digest::SHA256, bytes).as_ref()),
+            Self::Sha256 => HEXLOWER.encode(digest::digest(&digest::SHA256, bytes).as_ref()),
         }
     }
 }
@@ -153,10 +154,6 @@ fn halves(bytes: &[u8]) -> (u64, u64) {
 
 fn read<T>(hash: io::Result<T>) -> T {
     hash.expect("bytes in memory can be read")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl fmt::Display for Function {

@@ -4,25 +4,24 @@ use std::collections::BTreeSet;
 
 use crate::control::answer::Problem;
 use crate::control::request::Request;
-use crate::session::State;
+use crate::session::{State, counters};
 use crate::store::{Quota, Store, StoreError};
 
 /// Forgets what was counted of a key whose policies are applied.
 pub(super) async fn reset(request: &Request<'_>, key: &str, state: &State) -> Result<(), Problem> {
-    let scopes = scopes(state);
-    let scoped = |kind: &str| scopes.iter().map(|scope| name(kind, scope, key)).collect::<Vec<_>>();
-    let (rates, mut counters) = (scoped("rate-limit"), scoped("quota"));
-    for rate in &rates {
-        request.gateway.shared.limiter.forget(rate);
+    let mut names = Vec::new();
+    for scope in scopes(state) {
+        let rate = counters::rate(&scope, key);
+        request.gateway.shared.limiter.forget(&rate);
+        names.extend([counters::quota(&scope, key), format!("{rate}.BLOCKED"), rate]);
     }
-    counters.extend(rates.iter().flat_map(|rate| [rate.clone(), format!("{rate}.BLOCKED")]));
-    Ok(request.store.reset(&counters).await?)
+    Ok(request.store.reset(&names).await?)
 }
 
 /// Notes in a session what its counters say; where there is none, nothing has been used.
 pub(super) async fn refresh(store: &Store, key: &str, state: &mut State) -> Result<(), StoreError> {
     let limits: BTreeSet<_> = limits(state).into_iter().filter(|(_, max, _)| *max > 0).collect();
-    let names: Vec<_> = limits.iter().map(|(scope, ..)| name("quota", scope, key)).collect();
+    let names: Vec<_> = limits.iter().map(|(scope, ..)| counters::quota(scope, key)).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     for ((scope, max, renews), quota) in limits.iter().zip(store.quotas(&names).await?) {
         let Quota { used, renews } = quota.unwrap_or(Quota { used: 0, renews: *renews });
@@ -40,8 +39,4 @@ fn limits(state: &State) -> Vec<(String, i64, i64)> {
     let rights = state.access_rights.values().filter(|rights| !rights.limit.is_empty());
     let own = rights.map(|rights| (rights.allowance_scope.clone(), rights.limit.quota_max, rights.limit.quota_renews));
     own.chain([(String::new(), state.quota_max, state.quota_renews)]).collect()
-}
-
-fn name(kind: &str, scope: &str, key: &str) -> String {
-    if scope.is_empty() { format!("{kind}-{key}") } else { format!("{kind}-{scope}-{key}") }
 }
