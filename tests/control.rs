@@ -179,6 +179,20 @@ async fn a_key_that_is_written_anew_starts_its_quota_over_unless_told_otherwise(
 }
 
 #[tokio::test]
+async fn a_key_that_is_written_anew_may_go_as_fast_as_if_it_were_new() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(controlled(keyed(&upstream))).await;
+    let limit = json!({"rate": 1, "per": 3600});
+    let endpoints = json!([{"path": "/", "methods": [{"name": "get", "limit": limit}]}]);
+    let rights = json!({"api": {"api_id": "api", "versions": ["Default"], "endpoints": endpoints}});
+    let limited = session(json!({"access_rights": rights}));
+    call(&gateway, "POST", "/tyk/keys/mine", &limited).await;
+    assert_eq!([status(&gateway, "mine").await, status(&gateway, "mine").await], [200, 429]);
+    call(&gateway, "PUT", "/tyk/keys/mine", &limited).await;
+    assert_eq!([status(&gateway, "mine").await, status(&gateway, "mine").await], [200, 429]);
+}
+
+#[tokio::test]
 async fn policies_are_written_and_in_force_after_a_reload() {
     let (upstream, folder) = (Upstream::start().await, tempfile::tempdir().unwrap());
     let conf = json!({"policies": {"policy_source": "file", "policy_path": folder.path()}});

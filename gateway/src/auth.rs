@@ -1,6 +1,7 @@
 //! Who is calling.
 
 mod basic;
+pub mod callers;
 mod credential;
 mod custom;
 mod error;

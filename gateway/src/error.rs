@@ -19,6 +19,9 @@ use crate::session::Denied;
 use crate::store::StoreError;
 use crate::upstream::UpstreamError;
 
+/// About how many bytes a map needs for a header beside its text.
+const HEADER: usize = 100;
+
 /// Why a chain ended before its last step.
 #[derive(Debug)]
 pub enum Stop {
@@ -39,6 +42,14 @@ pub struct Refusal {
     pub text: String,
     /// Headers beside the document's own.
     pub headers: HeaderMap,
+}
+
+impl Refusal {
+    /// About how many bytes of memory it takes.
+    pub fn size(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER);
+        size_of::<Self>() + self.text.len() + headers.sum::<usize>()
+    }
 }
 
 /// What can go wrong with a request.

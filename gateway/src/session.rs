@@ -8,6 +8,7 @@ pub mod lifetime;
 mod patterns;
 mod plugin;
 pub mod policy;
+mod size;
 mod state;
 pub mod windows;
 

@@ -115,8 +115,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::auth::keys::Keys;
-    use crate::chain::{self, Limiter, Shared};
+    use crate::chain::{self, Shared};
     use crate::cluster::Nodes;
     use crate::config::Config;
     use crate::definition::Definition;
@@ -128,8 +127,7 @@ mod tests {
         let variables = [("TYK_GW_OMITCONFIGFILE", "true"), ("TYK_GW_APPPATH", "apps")];
         let environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = Config::load(None, environment, None).unwrap().config;
-        let keys = Arc::new(Keys::new(&config.keys));
-        let shared = Shared { keys, limiter: Arc::new(Limiter::new(config.limits.limiter, Nodes::default())) };
+        let shared = Shared::new(&config, Nodes::default());
         let chain = chain::compile(&definition, &path, &config, &shared).unwrap();
         let host = host.map(|host| Host::parse(host).unwrap());
         let id = path.as_str().into();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
 
+use super::callers::{ENTRY, ROOM};
 use crate::config;
 use crate::json;
 use crate::session::key::Hashing;
@@ -16,8 +17,6 @@ use crate::store::{Space, Store, StoreError};
 
 /// For how long a session is remembered: a change that another program makes counts after that.
 const REMEMBERED: Duration = Duration::from_secs(10);
-/// Sessions that are remembered; beyond it the least used are forgotten.
-const SESSIONS: u64 = 100_000;
 
 /// The sessions of keys, shared by all workers.
 pub struct Keys {
@@ -44,7 +43,7 @@ impl Keys {
             policies: ArcSwap::default(),
             remembered: settings
                 .remember
-                .then(|| Cache::builder().max_capacity(SESSIONS).time_to_live(REMEMBERED).build()),
+                .then(|| Cache::builder().max_capacity(ROOM).weigher(weight).time_to_live(REMEMBERED).build()),
             epoch: AtomicU64::new(0),
         }
     }
@@ -199,6 +198,10 @@ impl Keys {
         }
         Some(Arc::new(Session::new(state, key)))
     }
+}
+
+fn weight(_: &Arc<str>, remembered: &Remembered) -> u32 {
+    (ENTRY + remembered.session.size()).try_into().unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -4,15 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use moka::future::Cache;
-
+use super::callers::{ApiCallers, Callers};
 use super::keys::Keys;
 use crate::definition;
 use crate::error::Refusal;
 use crate::session::Session;
 
-/// Callers that are known at once; beyond it the least used are forgotten.
-const CALLERS: u64 = 100_000;
 /// For how many seconds a session counts before the store is asked again.
 const RECENT: i64 = 10;
 /// For how many seconds a session past its deadline counts before the plugin is asked again.
@@ -20,7 +17,7 @@ const STALE: i64 = 1;
 
 /// What is known of callers, by what the id extractor found.
 pub struct SessionCache {
-    known: Cache<Vec<u8>, Known>,
+    known: ApiCallers,
     /// For how many seconds refusals are remembered.
     refusals: i64,
     /// How many seconds before its deadline a session is made anew.
@@ -62,10 +59,6 @@ pub struct Refused {
     epoch: u64,
 }
 
-/// An answer of the plugin that is only for the request that got it.
-#[derive(Clone, Copy)]
-struct Unshared;
-
 /// What requests of callers met, since the API was loaded.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -85,10 +78,10 @@ pub struct Counts {
 
 impl SessionCache {
     /// Knows nobody.
-    pub fn new(settings: &definition::SessionCache) -> Self {
+    pub fn new(settings: &definition::SessionCache, callers: &Callers) -> Self {
         let seconds = |seconds: u32| i64::from(seconds);
         Self {
-            known: Cache::new(CALLERS),
+            known: callers.of_api(),
             refusals: seconds(settings.remember_refusals_seconds),
             ahead: seconds(settings.refresh_ahead_seconds),
             stale: seconds(settings.serve_stale_seconds),
@@ -102,22 +95,21 @@ impl SessionCache {
         if known.counts(keys, now) {
             return Some(known);
         }
-        self.known.invalidate(value).await;
+        self.known.forget(value).await;
         None
     }
 
     /// Runs `ask` for one of all requests that miss this caller at once. The others get what it found;
     /// if it ends before that, the next one asks.
     pub async fn once(&self, value: &[u8], ask: impl Future<Output = Option<Known>>) -> Option<Known> {
-        let ask = async { ask.await.ok_or(Unshared) };
-        self.known.try_get_with_by_ref(value, ask).await.ok()
+        self.known.get_or_ask(value, ask).await
     }
 
     /// Puts what was found out in place of what was known.
     pub async fn renew(&self, value: Vec<u8>, known: Option<Known>) {
         match known {
             Some(known) => self.known.insert(value, known).await,
-            None => self.known.invalidate(&value).await,
+            None => self.known.forget(&value).await,
         }
     }
 
@@ -159,8 +151,22 @@ impl SessionCache {
 
 impl Known {
     fn counts(&self, keys: &Keys, now: i64) -> bool {
-        let (Self::Session(Fresh { until, epoch, .. }) | Self::Refusal(Refused { until, epoch, .. })) = self;
-        *until > now && *epoch == keys.epoch()
+        let (Self::Session(Fresh { epoch, .. }) | Self::Refusal(Refused { epoch, .. })) = self;
+        self.until() > now && *epoch == keys.epoch()
+    }
+
+    /// Until when it counts, in unix seconds.
+    pub(super) fn until(&self) -> i64 {
+        let (Self::Session(Fresh { until, .. }) | Self::Refusal(Refused { until, .. })) = self;
+        *until
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Session(fresh) => fresh.session.size(),
+            Self::Refusal(refused) => refused.refusal.size(),
+        }
     }
 }
 
@@ -197,7 +203,7 @@ mod tests {
             serve_stale_seconds: stale,
         };
         let keys = config::Keys { remember: true, ..config::Keys::default() };
-        (SessionCache::new(&settings), Keys::new(&keys))
+        (SessionCache::new(&settings, &Callers::new()), Keys::new(&keys))
     }
 
     fn session(deadline: i64) -> Arc<Session> {

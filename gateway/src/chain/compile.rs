@@ -9,10 +9,12 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::{ApiLimit, Chain, HeaderChange, Limiter, Limits, Organisation, Step};
+use crate::auth::callers::Callers;
 use crate::auth::extractor::IdExtractor;
 use crate::auth::keys::Keys;
 use crate::auth::session_cache::SessionCache;
 use crate::auth::{Auth, BasicAuth, CustomAuth, Extraction, JwtAuth, Method, SignatureAuth, Strip, TokenAuth};
+use crate::cluster::Nodes;
 use crate::config::{Config, Coprocess, DEFAULT_SERVER, DefaultServer};
 use crate::definition::{self, Definition, Refusal};
 use crate::exchange::{Scope, Secrets};
@@ -152,8 +154,21 @@ pub fn lifetimes(definition: &Definition, config: &Config) -> Lifetimes {
 pub struct Shared {
     /// The sessions of keys.
     pub keys: Arc<Keys>,
+    /// What APIs know of their callers.
+    pub callers: Callers,
     /// The rates and quotas of all.
     pub limiter: Arc<Limiter>,
+}
+
+impl Shared {
+    /// Knows no session, and has counted nothing.
+    pub fn new(config: &Config, nodes: Nodes) -> Self {
+        Self {
+            keys: Arc::new(Keys::new(&config.keys)),
+            callers: Callers::new(),
+            limiter: Arc::new(Limiter::new(config.limits.limiter, nodes)),
+        }
+    }
 }
 
 /// What sessions may do on the API.
@@ -198,7 +213,8 @@ fn auth(definition: &Definition, hooks: &Hooks<'_>, config: &Config, shared: &Sh
         let extractor = IdExtractor::compile(definition)?;
         let hook = hooks.hook(HookType::CustomKeyCheck, "auth_check", &definition.custom_middleware.auth_check)?;
         let settings = &definition.custom_middleware.id_extractor.session_cache;
-        let extraction = extractor.map(|extractor| Extraction { extractor, cache: SessionCache::new(settings) });
+        let cache = || SessionCache::new(settings, &shared.callers);
+        let extraction = extractor.map(|extractor| Extraction { extractor, cache: cache() });
         let org_id = definition.org_id.as_str().into();
         let custom = CustomAuth { hook, org_id, keys: keys(), lifetimes, extraction };
         methods.push(Method::Custom(Arc::new(custom)));

@@ -11,8 +11,7 @@ use tracing::{debug, error, info, warn};
 
 use super::CliError;
 use crate::api::Registry;
-use crate::auth::keys::Keys;
-use crate::chain::{Limiter, Shared};
+use crate::chain::Shared;
 use crate::cluster::{self, Heard, Nodes, Notice};
 use crate::config::{self, Config, Control};
 use crate::control::{self, Loaded};
@@ -80,9 +79,8 @@ pub(super) async fn serve(
 ) -> Result<(), CliError> {
     let pages = Pages::load(config.template_path.as_deref(), !config.hide_generator_header)?;
     let store = Opened::open(&config.storage)?;
-    let keys = Arc::new(Keys::new(&config.keys));
     let nodes = Nodes::default();
-    let shared = Shared { keys, limiter: Arc::new(Limiter::new(config.limits.limiter, nodes.clone())) };
+    let shared = Shared::new(&config, nodes.clone());
     let Loaded { policies, registry } = control::load(&config, &shared, &Registry::default())?;
     shared.keys.replace_policies(policies);
     let listener = Listener::bind(config.listen).await?;

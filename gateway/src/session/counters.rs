@@ -9,7 +9,8 @@ pub fn rate(scope: &str, name: &str) -> String {
 }
 
 /// The name of the counter of a path that has a rate of its own.
-pub(super) fn endpoint(scope: &str, name: &str, method: &str, path: &str) -> String {
+pub fn endpoint(scope: &str, name: &str, method: &str, path: &str) -> String {
+    let method = method.to_ascii_uppercase();
     let hash = Function::Murmur32.hash(format!("{method}:{path}").as_bytes());
     format!("{}-{hash}", rate(scope, name))
 }

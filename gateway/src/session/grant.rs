@@ -135,7 +135,7 @@ fn endpoints(written: &[Endpoint], scope: &str, name: &str) -> Vec<EndpointRate>
     for endpoint in written {
         let Some(pattern) = compiled(&endpoint.path) else { continue };
         for method in &endpoint.methods {
-            let name = counters::endpoint(scope, name, &method.name.to_ascii_uppercase(), &endpoint.path);
+            let name = counters::endpoint(scope, name, &method.name, &endpoint.path);
             let rate = Rate::new(name, method.limit.rate, method.limit.per);
             endpoints.push(EndpointRate { pattern: pattern.clone(), method: method.name.clone(), rate });
         }

@@ -4,18 +4,32 @@ use std::collections::BTreeSet;
 
 use crate::control::answer::Problem;
 use crate::control::request::Request;
-use crate::session::{State, counters};
+use crate::session::{EndpointMethod, State, counters};
 use crate::store::{Quota, Store, StoreError};
 
 /// Forgets what was counted of a key whose policies are applied.
 pub(super) async fn reset(request: &Request<'_>, key: &str, state: &State) -> Result<(), Problem> {
-    let mut names = Vec::new();
-    for scope in scopes(state) {
-        let rate = counters::rate(&scope, key);
+    let scopes = scopes(state);
+    let mut names: Vec<_> = scopes.iter().map(|scope| counters::quota(scope, key)).collect();
+    for rate in scopes.iter().map(|scope| counters::rate(scope, key)).chain(endpoints(state, key)) {
         request.gateway.shared.limiter.forget(&rate);
-        names.extend([counters::quota(&scope, key), format!("{rate}.BLOCKED"), rate]);
+        names.extend([format!("{rate}.BLOCKED"), rate]);
     }
     Ok(request.store.reset(&names).await?)
+}
+
+/// The counters of paths that have rates of their own.
+fn endpoints(state: &State, key: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for rights in state.access_rights.values() {
+        for endpoint in &rights.endpoints {
+            let name = |method: &EndpointMethod| {
+                counters::endpoint(&rights.allowance_scope, key, &method.name, &endpoint.path)
+            };
+            names.extend(endpoint.methods.iter().map(name));
+        }
+    }
+    names
 }
 
 /// Notes in a session what its counters say; where there is none, nothing has been used.
@@ -30,6 +44,7 @@ pub(super) async fn refresh(store: &Store, key: &str, state: &mut State) -> Resu
     Ok(())
 }
 
+/// The scopes of its limits.
 fn scopes(state: &State) -> BTreeSet<String> {
     limits(state).into_iter().map(|(scope, ..)| scope).collect()
 }
