@@ -41,13 +41,15 @@ struct Unshared;
 /// Entries end when they count no longer.
 struct Until;
 
-impl Callers {
+impl Default for Callers {
     /// Knows nobody.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let known = Cache::builder().max_capacity(ROOM).weigher(weight).expire_after(Until).build();
         Self { known, apis: AtomicU64::new(0) }
     }
+}
 
+impl Callers {
     /// Room for the callers of another API.
     pub fn of_api(&self) -> ApiCallers {
         ApiCallers { known: self.known.clone(), api: self.apis.fetch_add(1, Ordering::Relaxed) }
@@ -127,7 +129,7 @@ mod tests {
     /// A refusal that takes so many bytes, for an hour.
     fn refusal(size: usize) -> Known {
         let settings = definition::SessionCache { remember_refusals_seconds: 3600, ..Default::default() };
-        let cache = SessionCache::new(&settings, &Callers::new());
+        let cache = SessionCache::new(&settings, &Callers::default());
         let refusal = Refusal { status: StatusCode::FORBIDDEN, text: "x".repeat(size), headers: HeaderMap::new() };
         let keys = Keys::new(&config::Keys::default());
         Known::Refusal(cache.refusal(&refusal, &keys, clock::unix_seconds()).unwrap())
@@ -135,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_api_knows_its_own_callers_only() {
-        let callers = Callers::new();
+        let callers = Callers::default();
         let [one, other] = [callers.of_api(), callers.of_api()];
         one.insert(b"a".to_vec(), refusal(1)).await;
         assert!(one.get(b"a").await.is_some() && other.get(b"a").await.is_none());
@@ -146,7 +148,7 @@ mod tests {
     #[tokio::test]
     async fn the_callers_of_all_apis_share_one_room() {
         const MEBIBYTE: usize = 1 << 20;
-        let callers = Callers::new();
+        let callers = Callers::default();
         let known = refusal(MEBIBYTE);
         for api in [callers.of_api(), callers.of_api()] {
             for caller in 0..100_u8 {

@@ -203,7 +203,7 @@ mod tests {
             serve_stale_seconds: stale,
         };
         let keys = config::Keys { remember: true, ..config::Keys::default() };
-        (SessionCache::new(&settings, &Callers::new()), Keys::new(&keys))
+        (SessionCache::new(&settings, &Callers::default()), Keys::new(&keys))
     }
 
     fn session(deadline: i64) -> Arc<Session> {

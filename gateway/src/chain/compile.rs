@@ -165,7 +165,7 @@ impl Shared {
     pub fn new(config: &Config, nodes: Nodes) -> Self {
         Self {
             keys: Arc::new(Keys::new(&config.keys)),
-            callers: Callers::new(),
+            callers: Callers::default(),
             limiter: Arc::new(Limiter::new(config.limits.limiter, nodes)),
         }
     }
