@@ -5,7 +5,7 @@ use http_body_util::Full;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{Gateway, Upstream, api, example, node_example, python_example, request};
+use crate::harness::{Gateway, Setup, Upstream, api, example, node_example, python_example, request};
 
 /// What `headers.rs`, `python/headers.py` and `node/headers.js` promise alike.
 async fn edits_headers_and_query(gateway: &Gateway, upstream: &Upstream) {
@@ -87,6 +87,27 @@ async fn rewrite_json_rewrites_json_and_leaves_the_rest() {
     assert_eq!(answer.json(), json!({"name": "jane", "served_by": "api"}));
     assert_eq!(answer.header("Etag"), None);
     assert_eq!(gateway.get("/other").await.text(), "plain");
+}
+
+#[tokio::test]
+async fn watch_writes_a_line_for_each_refused_caller() {
+    let upstream = Upstream::start().await;
+    let (process, plugin) = example("watch", "127.0.0.1:0").await;
+    let protected = api(&upstream).with(json!({
+        "use_keyless": false,
+        "custom_middleware": {"driver": "grpc"},
+        "event_handlers": {"events": {"AuthFailure": [
+            {"handler_name": "cp_dynamic_handler", "handler_meta": {"name": "Watch"}},
+        ]}},
+    }));
+    let conf = json!({"coprocess_options": {"enable_coprocess": true, "coprocess_grpc_server": plugin.address}});
+    let gateway = Gateway::start(Setup::from(protected).conf(conf)).await;
+
+    let stranger = request("GET", "/secret").header("Authorization", "stranger");
+    assert_eq!(gateway.send(stranger, "").await.status(), 403);
+
+    let line = process.says("AuthFailure").await;
+    assert!(line.contains("/secret") && line.contains("127.0.0.1") && !line.contains("stranger"), "{line}");
 }
 
 #[tokio::test]

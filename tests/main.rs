@@ -11,6 +11,7 @@ mod definitions;
 mod demo;
 mod drain;
 mod durability;
+mod events;
 mod examples;
 mod front_door;
 mod harness;

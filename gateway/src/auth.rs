@@ -15,7 +15,7 @@ mod signature;
 mod token;
 
 pub use basic::BasicAuth;
-pub use credential::Strip;
+pub use credential::{Source, Strip};
 pub use custom::{CustomAuth, Extraction};
 pub use error::{AuthError, BasicError, JwtError, SignatureError, TokenError};
 pub use jwt::JwtAuth;

@@ -5,6 +5,7 @@ mod headers;
 mod limiter;
 mod limits;
 mod organisation;
+mod report;
 
 use std::sync::Arc;
 
@@ -17,9 +18,12 @@ pub use limiter::Limiter;
 pub use limits::{ApiLimit, Limits};
 pub use organisation::Organisation;
 
+use self::report::Reports;
+
 use crate::auth::session_cache::Counts;
 use crate::auth::{Auth, Strip};
 use crate::config::RateHeaders;
+use crate::definition::Refusal;
 use crate::error::{Failure, Stop};
 use crate::exchange::{Exchange, ReadError, Reply, standing};
 use crate::hook::Hook;
@@ -62,9 +66,17 @@ pub struct Chain {
     reply_headers: Vec<HeaderChange>,
     response: Vec<Hook>,
     headers: RateHeaders,
+    /// Who hears of what stops requests.
+    reports: Option<Box<Reports>>,
+    left_out: Vec<Refusal>,
 }
 
 impl Chain {
+    /// The event handlers that hear nothing, and why.
+    pub fn left_out(&self) -> &[Refusal] {
+        &self.left_out
+    }
+
     /// What lets every request fail that comes to it, although the API is served.
     pub fn faults(&self) -> impl Iterator<Item = String> {
         let flaw = self.auth().and_then(Auth::flaw);

@@ -18,6 +18,7 @@ mod written;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -31,6 +32,7 @@ pub use self::identity::{Keys, PolicySource};
 pub use self::limits::{Limits, RateHeaders, RateLimiter};
 pub use self::storage::{ClientCertificate, Messages, Redis, RedisTls, Secret, Server, Servers, Storage};
 pub use self::tls::{Certificate, CertificateError, Files, Pem, Tls};
+use crate::event::Handlers;
 use crate::json;
 use crate::session::lifetime::Lifetimes;
 
@@ -79,6 +81,8 @@ pub struct Config {
     pub control: Control,
     /// What nodes that share a Redis tell each other.
     pub messages: Messages,
+    /// Who hears of keys that operators make, change and remove.
+    pub events: Option<Arc<Handlers>>,
     /// How long requests in flight may take after the gateway was told to stop.
     pub grace: Duration,
     /// How long the gateway says that it is not ready before it stops to accept.

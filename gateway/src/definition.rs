@@ -5,6 +5,7 @@
 
 mod checks;
 mod error;
+mod events;
 mod listen_path;
 mod rules;
 mod version;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 pub use self::error::{DefinitionError, Refusal};
+pub use self::events::{EventHandler, EventHandlers, PLUGIN as PLUGIN_HANDLER};
 use crate::json;
 
 /// An API definition as written; an absent key is its type's zero value.
@@ -113,6 +115,8 @@ pub struct Definition {
     pub custom_middleware_bundle_disabled: bool,
     /// The way in and the way out.
     pub proxy: Proxy,
+    /// Who hears of its events.
+    pub event_handlers: EventHandlers,
     /// The versions.
     pub version_data: VersionData,
     /// What replies go through.

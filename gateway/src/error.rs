@@ -1,6 +1,7 @@
 //! One table: what went wrong, and what the client is told about it.
 
 mod auth;
+mod event;
 mod page;
 
 use std::borrow::Cow;
@@ -42,13 +43,15 @@ pub struct Refusal {
     pub text: String,
     /// Headers beside the document's own.
     pub headers: HeaderMap,
+    /// What the plugin calls the caller, if it made a session.
+    pub token: String,
 }
 
 impl Refusal {
     /// About how many bytes of memory it takes.
     pub fn size(&self) -> usize {
         let headers = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER);
-        size_of::<Self>() + self.text.len() + headers.sum::<usize>()
+        size_of::<Self>() + self.text.len() + self.token.len() + headers.sum::<usize>()
     }
 }
 

@@ -1,6 +1,7 @@
 //! One request in flight: head, body, session and what is noted on its way.
 
 mod body;
+pub mod client;
 pub mod form;
 mod gunzip;
 mod head;
@@ -11,6 +12,7 @@ mod streaming;
 mod target;
 mod upgrade;
 mod variables;
+mod wire;
 
 use std::sync::Arc;
 
@@ -26,6 +28,7 @@ pub(crate) use target::unescape;
 pub use target::{Target, TargetError};
 pub use upgrade::Upgrade;
 pub use variables::{Context, Scope, Secrets, Template, UnsupportedVariable};
+pub use wire::wire;
 
 use crate::session::Session;
 

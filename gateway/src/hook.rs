@@ -60,6 +60,18 @@ pub struct Returned {
     pub metadata: HashMap<String, String>,
 }
 
+/// The metadata entry in which a plugin names its caller.
+const TOKEN: &str = "token";
+
+impl Returned {
+    /// What the plugin calls the caller; nothing unless it made a session.
+    pub fn token(&self) -> Option<&str> {
+        let session = self.session.as_ref()?;
+        let token = self.metadata.get(TOKEN).or_else(|| session.metadata.get(TOKEN))?;
+        Some(token).filter(|token| !token.is_empty()).map(String::as_str)
+    }
+}
+
 impl Hook {
     /// Calls the plugin before the upstream and applies its answer to the exchange.
     pub async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Returned, Stop> {
@@ -81,13 +93,14 @@ impl Hook {
             edit::summary(&request, self.kind == HookType::CustomKeyCheck && returned.session.is_some())
         });
         let overrides = edit::apply(request, exchange).map_err(|error| self.failed(error))?;
-        self.obey(overrides)?;
-        Ok(Returned { session: returned.session, metadata: returned.metadata })
+        let returned = Returned { session: returned.session, metadata: returned.metadata };
+        self.obey(overrides, &returned)?;
+        Ok(returned)
     }
 
-    fn obey(&self, overrides: Option<ReturnOverrides>) -> Result<(), Stop> {
+    fn obey(&self, overrides: Option<ReturnOverrides>, returned: &Returned) -> Result<(), Stop> {
         let overrides = overrides.ok_or_else(|| self.failed(HookFailure::Malformed("request.return_overrides")))?;
-        match overrides::verdict(overrides) {
+        match overrides::verdict(overrides, || returned.token().unwrap_or_default().to_owned()) {
             Ok(Verdict::Continue) => Ok(()),
             Ok(Verdict::Answer(reply)) => Err(Stop::Answer(reply)),
             Ok(Verdict::Refuse(refusal)) => Err(Stop::Refusal(refusal)),

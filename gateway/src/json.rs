@@ -13,7 +13,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use self::reader::Reader;
-pub(crate) use self::write::compact;
+pub(crate) use self::write::{compact, go_escaped};
 
 /// Why a JSON text was not read.
 #[derive(Debug, Error)]

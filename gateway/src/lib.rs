@@ -9,7 +9,8 @@
 //!    [`auth`] and [`session`] say who calls and what they may, out of what [`store`] keeps.
 //! 4. [`upstream`]: what is left goes to the API's target, and its reply comes back through the
 //!    response hooks.
-//! 5. [`error`]: whatever ended the chain early becomes the client's answer, in one place.
+//! 5. [`error`]: whatever ended the chain early becomes the client's answer, in one place, and
+//!    maybe an [`event`] that others hear of.
 //!
 //! Before the first request, [`config`] reads `tyk.conf`, and [`source`] and [`definition`] the API
 //! definitions. Nodes that share a store tell each other of changes in [`cluster`]. [`telemetry`]
@@ -26,6 +27,7 @@ pub mod control;
 pub mod definition;
 pub mod dispatch;
 pub mod error;
+pub mod event;
 pub mod exchange;
 pub mod hook;
 mod json;

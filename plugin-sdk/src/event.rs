@@ -1,5 +1,7 @@
 //! Events: what the gateway tells after the fact.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -22,6 +24,32 @@ pub struct Event {
 }
 
 impl Event {
+    /// What happened, for people: `Auth Failure`.
+    pub fn message(&self) -> &str {
+        self.text("Message").unwrap_or_default()
+    }
+
+    /// The path of the request, as it was when this happened.
+    pub fn path(&self) -> Option<&str> {
+        self.text("Path")
+    }
+
+    /// The client's address.
+    pub fn client(&self) -> Option<&str> {
+        self.text("Origin")
+    }
+
+    /// The key or credential that it is about: a secret. It may be empty.
+    pub fn key(&self) -> Option<&str> {
+        self.text("Key")
+    }
+
+    /// The request as HTTP/1.1 writes it, with its credentials; nothing if the event came from none.
+    pub fn request(&self) -> Option<Vec<u8>> {
+        let encoded = self.text("OriginatingRequest").filter(|text| !text.is_empty())?;
+        STANDARD.decode(encoded).ok()
+    }
+
     /// A fact as text; nothing if the event lacks it or it is not text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.meta.get(name)?.as_str()
@@ -80,7 +108,8 @@ mod tests {
 
     #[test]
     fn a_payload_becomes_an_event() {
-        let payload = r#"{"message":{"Type":"AuthFailure","Meta":{"Key":"k1","Path":"/a"},
+        let payload = r#"{"message":{"Type":"AuthFailure","Meta":{"Message":"Auth Failure",
+            "OriginatingRequest":"R0VUIC9hIEhUVFAvMS4xDQoNCg==","Path":"/a","Origin":"10.0.0.1","Key":"k1"},
             "TimeStamp":"2026-11-22 17:09:16 +0000 UTC"},
             "handler_name":"audit","spec":{"APIID":"a1","OrgID":"o1"}}"#;
 
@@ -88,7 +117,9 @@ mod tests {
 
         assert_eq!((event.name.as_str(), event.handler.as_str()), ("AuthFailure", "audit"));
         assert_eq!((event.api_id.as_str(), event.org_id.as_str()), ("a1", "o1"));
-        assert_eq!(event.text("Key"), Some("k1"));
+        assert_eq!((event.message(), event.path()), ("Auth Failure", Some("/a")));
+        assert_eq!((event.client(), event.key()), (Some("10.0.0.1"), Some("k1")));
+        assert_eq!(event.request().unwrap(), b"GET /a HTTP/1.1\r\n\r\n");
         assert_eq!(event.timestamp, "2026-11-22 17:09:16 +0000 UTC");
     }
 
@@ -97,6 +128,7 @@ mod tests {
         let event = Event::parse(r#"{"message":{"Type":"HostUp","Meta":null}}"#).unwrap();
 
         assert_eq!(event, Event { name: "HostUp".into(), ..Event::default() });
+        assert_eq!((event.message(), event.key(), event.request()), ("", None, None));
     }
 
     #[test]

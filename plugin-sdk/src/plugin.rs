@@ -55,6 +55,30 @@ pub trait Plugin: Send + Sync + 'static {
     }
 
     /// Hears of something that happened (`cp_dynamic_handler`); nobody waits for it.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// use outrigger_plugin::{Event, Plugin, testing};
+    ///
+    /// #[derive(Default)]
+    /// struct Watch(AtomicUsize);
+    ///
+    /// impl Plugin for Watch {
+    ///     async fn on_event(&self, event: Event) {
+    ///         if event.name == "AuthFailure" && event.path() == Some("/orders/") {
+    ///             self.0.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let watch = Watch::default();
+    /// watch.on_event(testing::event("AuthFailure", &[("Path", "/orders/"), ("Key", "k")])).await;
+    /// assert_eq!(watch.0.load(Ordering::Relaxed), 1);
+    /// # }
+    /// ```
     fn on_event(&self, event: Event) -> impl Future<Output = ()> + Send {
         let _ = event;
         ready(())

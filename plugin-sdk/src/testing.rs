@@ -27,7 +27,7 @@
 //! # }
 //! ```
 //!
-//! A test of an event handler calls [`Plugin::on_event`] itself.
+//! A test of an event handler calls [`Plugin::on_event`] itself, with an [`event`].
 
 mod outcome;
 mod query;
@@ -37,7 +37,7 @@ use coprocess::{HookType, MiniRequestObject, Object, ResponseObject, ReturnOverr
 
 use crate::header::canonical;
 use crate::hooks::call;
-use crate::{Plugin, Response, Session};
+use crate::{Event, Plugin, Response, Session};
 pub use outcome::Outcome;
 
 /// A request to call a hook with: its method, and its path with or without a query.
@@ -60,6 +60,13 @@ pub fn request(method: &str, target: &str) -> Call {
 /// and [`Response::set_body`].
 pub fn response(status: u16) -> Response {
     Response::new(ResponseObject { status_code: status.into(), ..Default::default() })
+}
+
+/// An event to call [`Plugin::on_event`] with, and its facts by name.
+pub fn event(name: &str, facts: &[(&str, &str)]) -> Event {
+    let meta = facts.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
+    let id = || "test".to_owned();
+    Event { name: name.to_owned(), meta, handler: "Test".to_owned(), api_id: id(), org_id: id(), ..Event::default() }
 }
 
 /// A request on its way to a hook.

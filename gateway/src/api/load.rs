@@ -82,6 +82,9 @@ impl<'a> Loader<'a> {
         for fault in route.iter().flat_map(|route| route.api.chain.faults()) {
             error!(file = %file.display(), api_id = definition.api_id, "{fault}; every request that comes to it fails");
         }
+        for refusal in route.iter().flat_map(|route| route.api.chain.left_out()) {
+            warn!(file = %file.display(), api_id = definition.api_id, "{refusal}; this event handler hears nothing");
+        }
         match route {
             // Only other APIs may reach an internal one.
             Ok(route) if definition.internal => {

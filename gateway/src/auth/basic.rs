@@ -26,7 +26,7 @@ use crate::upstream::UpstreamError;
 /// Authentication by a user name and a password whose hash is stored.
 #[derive(Debug)]
 pub struct BasicAuth {
-    source: Source,
+    pub(super) source: Source,
     body: Option<BodyRules>,
     lookup: Lookup,
     passwords: Passwords,

@@ -130,7 +130,12 @@ mod tests {
     fn refusal(size: usize) -> Known {
         let settings = definition::SessionCache { remember_refusals_seconds: 3600, ..Default::default() };
         let cache = SessionCache::new(&settings, &Callers::default());
-        let refusal = Refusal { status: StatusCode::FORBIDDEN, text: "x".repeat(size), headers: HeaderMap::new() };
+        let refusal = Refusal {
+            status: StatusCode::FORBIDDEN,
+            text: "x".repeat(size),
+            headers: HeaderMap::new(),
+            token: String::new(),
+        };
         let keys = Keys::new(&config::Keys::default());
         Known::Refusal(cache.refusal(&refusal, &keys, clock::unix_seconds()).unwrap())
     }

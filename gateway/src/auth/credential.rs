@@ -10,7 +10,7 @@ use crate::exchange::{Head, query};
 
 /// Where one method of auth looks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Source {
+pub struct Source {
     header: Option<HeaderName>,
     param: Option<String>,
     cookie: Option<String>,
@@ -31,7 +31,7 @@ struct Place {
 
 impl Source {
     /// The place of a method of auth. The older `auth` speaks for auth tokens and JWTs only.
-    pub(super) fn compile(definition: &Definition, method: &str) -> Result<Self, Refusal> {
+    pub fn compile(definition: &Definition, method: &str) -> Result<Self, Refusal> {
         let named = definition.auth_configs.get(method);
         let older = matches!(method, "authToken" | "jwt").then_some(&definition.auth);
         let path = if named.is_some() { format!("auth_configs.{method}") } else { "auth".to_owned() };

@@ -4,6 +4,7 @@ mod recall;
 
 use std::sync::Arc;
 
+use super::credential::Source;
 use super::extractor::IdExtractor;
 use super::keys::Keys;
 use super::methods::Identity;
@@ -17,13 +18,12 @@ use crate::session::{Session, State, from_plugin};
 use crate::sockets::Sockets;
 use crate::store::Store;
 
-/// The metadata entry in which an auth plugin names its caller.
-const TOKEN: &str = "token";
-
 /// Authentication by a plugin.
 pub struct CustomAuth {
     /// What is called.
     pub hook: Hook,
+    /// Where others expect the credential; the plugin reads what it likes.
+    pub source: Source,
     /// The API's organisation, whatever the plugin says.
     pub org_id: Arc<str>,
     /// The sessions that are stored.
@@ -78,9 +78,9 @@ impl CustomAuth {
 
     /// The session that the plugin made, its metadata overlaid with the object's, and its token.
     fn state(&self, returned: Returned) -> Result<(State, String), Failure> {
+        let token = returned.token().map(str::to_owned);
         let mut session = returned.session.ok_or(Failure::NoSession("it returned no session".into()))?;
         session.metadata.extend(returned.metadata);
-        let token = session.metadata.get(TOKEN).filter(|token| !token.is_empty()).cloned();
         let token = token.ok_or(Failure::NoSession("it returned no metadata entry \"token\"".into()))?;
         session.org_id = self.org_id.to_string();
         Ok((from_plugin(session), token))

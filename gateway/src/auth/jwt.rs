@@ -32,7 +32,7 @@ const SESSION_ID: &str = "TykJWTSessionID";
 /// Authentication by a JWT.
 #[derive(Debug)]
 pub struct JwtAuth {
-    source: Source,
+    pub(super) source: Source,
     lookup: Lookup,
     method: Method,
     keys: KeySource,

@@ -1,11 +1,13 @@
 //! The methods of auth of an API: all must let the caller in, and one of them says who it is.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::credential::{Source, strip_bearer};
 use super::session_cache::Counts;
-use super::{BasicAuth, CustomAuth, JwtAuth, SignatureAuth, TokenAuth};
-use crate::error::Stop;
-use crate::exchange::Exchange;
+use super::{AuthError, BasicAuth, CustomAuth, JwtAuth, SignatureAuth, TokenAuth};
+use crate::error::{Failure, Stop};
+use crate::exchange::{Exchange, Head};
 use crate::hook::Hook;
 use crate::session::Session;
 use crate::sockets::Sockets;
@@ -70,6 +72,15 @@ impl Auth {
         }
     }
 
+    /// The credential that a method presented in vain, as others are told of it.
+    pub fn presented<'a>(&self, failure: &Failure, head: &'a Head) -> Option<Cow<'a, str>> {
+        let credential = self.methods.iter().find_map(|method| method.refused(failure))?.read(head)?;
+        Some(match credential {
+            Cow::Borrowed(text) => strip_bearer(text).into(),
+            Cow::Owned(text) => strip_bearer(&text).to_owned().into(),
+        })
+    }
+
     fn custom(&self) -> Option<&CustomAuth> {
         self.methods.iter().find_map(|method| match method {
             Method::Custom(custom) => Some(&**custom),
@@ -98,6 +109,18 @@ impl Method {
             Self::Jwt(_) => "jwt_claim",
             Self::Custom(_) => "custom_auth",
             Self::Token(_) => "auth_token",
+        }
+    }
+
+    /// Where it looks for credentials, if this is its failure.
+    fn refused(&self, failure: &Failure) -> Option<&Source> {
+        match (self, failure) {
+            (Self::Basic(basic), Failure::Auth(AuthError::Basic(_))) => Some(&basic.source),
+            (Self::Signature(signature), Failure::Auth(AuthError::Signature(_))) => Some(&signature.source),
+            (Self::Jwt(jwt), Failure::Auth(AuthError::Jwt(_))) => Some(&jwt.source),
+            (Self::Custom(custom), Failure::NoSession(_)) => Some(&custom.source),
+            (Self::Token(token), Failure::Auth(AuthError::Token(_))) => Some(&token.source),
+            _ => None,
         }
     }
 

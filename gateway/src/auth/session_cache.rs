@@ -235,7 +235,12 @@ mod tests {
 
     #[test]
     fn a_refusal_counts_as_long_as_the_api_says() {
-        let refusal = Refusal { status: StatusCode::FORBIDDEN, text: "no".into(), headers: HeaderMap::new() };
+        let refusal = Refusal {
+            status: StatusCode::FORBIDDEN,
+            text: "no".into(),
+            headers: HeaderMap::new(),
+            token: String::new(),
+        };
         let (none, keys) = cache(0, 0, 0);
         assert!(none.refusal(&refusal, &keys, NOW).is_none());
         let (some, keys) = cache(2, 0, 0);

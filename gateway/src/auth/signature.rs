@@ -24,7 +24,7 @@ use crate::sockets::Sockets;
 /// Authentication by a signature of parts of the request.
 #[derive(Debug)]
 pub struct SignatureAuth {
-    source: Source,
+    pub(super) source: Source,
     lookup: Lookup,
     /// All if empty.
     allowed: Vec<Algorithm>,

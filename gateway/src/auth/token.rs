@@ -15,7 +15,7 @@ use crate::sockets::Sockets;
 /// Authentication by a key that is stored.
 #[derive(Debug)]
 pub struct TokenAuth {
-    source: Source,
+    pub(super) source: Source,
     lookup: Lookup,
 }
 

@@ -8,15 +8,17 @@ use md5::{Digest, Md5};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::report::Reports;
 use super::{ApiLimit, Chain, HeaderChange, Limiter, Limits, Organisation, Step};
 use crate::auth::callers::Callers;
 use crate::auth::extractor::IdExtractor;
 use crate::auth::keys::Keys;
 use crate::auth::session_cache::SessionCache;
-use crate::auth::{Auth, BasicAuth, CustomAuth, Extraction, JwtAuth, Method, SignatureAuth, Strip, TokenAuth};
+use crate::auth::{Auth, BasicAuth, CustomAuth, Extraction, JwtAuth, Method, SignatureAuth, Source, Strip, TokenAuth};
 use crate::cluster::Nodes;
 use crate::config::{Config, Coprocess, DEFAULT_SERVER, DefaultServer};
 use crate::definition::{self, Definition, Refusal};
+use crate::event::{Compiled, Events, Handlers, Origin};
 use crate::exchange::{Scope, Secrets};
 use crate::hook::{Hook, HookType};
 use crate::json;
@@ -87,6 +89,7 @@ pub fn compile(
     request.extend(request_headers.map(Step::Headers));
     request.extend(hooks.steps(HookType::Post, "post", &middleware.post)?);
     let response = hooks.list(HookType::Response, "response", &middleware.response)?;
+    let (reports, left_out) = reports(definition, &hooks, &shared.events);
     Ok(Chain {
         api_id: definition.api_id.as_str().into(),
         request,
@@ -94,7 +97,22 @@ pub fn compile(
         reply_headers,
         response,
         headers: config.limits.headers,
+        reports,
+        left_out,
     })
+}
+
+/// Who hears of the API's events, and who does not: a plugin server only where hooks could call it.
+fn reports(definition: &Definition, hooks: &Hooks<'_>, events: &Events) -> (Option<Box<Reports>>, Vec<Refusal>) {
+    let Definition { api_id, org_id, .. } = definition;
+    let origin = Origin { api_id: api_id.clone(), org_id: org_id.clone() };
+    let no_plugins = match hooks.plugins.enabled {
+        true => hooks.default_server().err(),
+        false => Some("coprocess_options.enable_coprocess is false in tyk.conf".to_owned()),
+    };
+    let Compiled { handlers, left_out } = Handlers::of_api(&definition.event_handlers, origin, no_plugins.as_deref());
+    let reports = |handlers| Box::new(Reports { handlers, events: events.clone(), org_id: org_id.clone() });
+    (handlers.map(reports), left_out)
 }
 
 /// Sessions may name their counters by anything in the request, so it is remembered for them too.
@@ -158,15 +176,18 @@ pub struct Shared {
     pub callers: Callers,
     /// The rates and quotas of all.
     pub limiter: Arc<Limiter>,
+    /// Where events are told.
+    pub events: Events,
 }
 
 impl Shared {
-    /// Knows no session, and has counted nothing.
-    pub fn new(config: &Config, nodes: Nodes) -> Self {
+    /// Knows no session, and has counted nothing; what happens is told to `events`.
+    pub fn new(config: &Config, nodes: Nodes, events: Events) -> Self {
         Self {
             keys: Arc::new(Keys::new(&config.keys)),
             callers: Callers::default(),
             limiter: Arc::new(Limiter::new(config.limits.limiter, nodes)),
+            events,
         }
     }
 }
@@ -216,7 +237,8 @@ fn auth(definition: &Definition, hooks: &Hooks<'_>, config: &Config, shared: &Sh
         let cache = || SessionCache::new(settings, &shared.callers);
         let extraction = extractor.map(|extractor| Extraction { extractor, cache: cache() });
         let org_id = definition.org_id.as_str().into();
-        let custom = CustomAuth { hook, org_id, keys: keys(), lifetimes, extraction };
+        let source = Source::compile(definition, "coprocess")?;
+        let custom = CustomAuth { hook, source, org_id, keys: keys(), lifetimes, extraction };
         methods.push(Method::Custom(Arc::new(custom)));
     }
     if definition.use_standard_auth || methods.is_empty() {
@@ -264,9 +286,8 @@ impl Hooks<'_> {
     /// The server to call. A missing driver or default server is an answer of its own to every
     /// request; a name that does not exist is an error of this definition.
     fn server(&self, key: &str, name: &str) -> Result<Result<Arc<str>, String>, CompileError> {
-        let driver = &self.definition.custom_middleware.driver;
-        if driver != DRIVER {
-            return Ok(Err(format!("custom_middleware.driver is {driver:?}; the one that exists is \"grpc\"")));
+        if let Err(why) = self.driver() {
+            return Ok(Err(why));
         }
         if !name.is_empty() && name != DEFAULT_SERVER {
             let known = self.plugins.servers.contains_key(name);
@@ -277,13 +298,26 @@ impl Hooks<'_> {
                 ),
             });
         }
-        Ok(match &self.plugins.default_server {
-            DefaultServer::Usable => Ok(DEFAULT_SERVER.into()),
+        Ok(self.default_server().map(Arc::from))
+    }
+
+    fn driver(&self) -> Result<(), String> {
+        match self.definition.custom_middleware.driver.as_str() {
+            DRIVER => Ok(()),
+            driver => Err(format!("custom_middleware.driver is {driver:?}; the one that exists is \"grpc\"")),
+        }
+    }
+
+    /// The server of hooks that name none, or why it cannot be called.
+    fn default_server(&self) -> Result<&'static str, String> {
+        self.driver()?;
+        match &self.plugins.default_server {
+            DefaultServer::Usable => Ok(DEFAULT_SERVER),
             DefaultServer::Missing => Err("coprocess_options.coprocess_grpc_server is empty in tyk.conf".to_owned()),
             DefaultServer::Unusable(why) => {
                 Err(format!("coprocess_options.coprocess_grpc_server cannot be used: {why}"))
             }
-        })
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Counted {
     pub(super) rate: Option<Verdict>,
     /// Where the quota stands, unless the rate refused.
     pub(super) quota: Option<store::Quota>,
+    /// Whether it was over its rate first, and waited.
+    pub(super) waited: bool,
 }
 
 /// The store could not count the request.
@@ -84,6 +86,7 @@ impl Limiter {
             if self.has_room(rate, store).await {
                 counted = self.count_once(charge, store).await?;
             }
+            counted.waited = true;
         }
         Ok(counted)
     }
@@ -135,9 +138,9 @@ async fn count_quota(
     quota: Option<QuotaCount<'_>>,
     store: &Store,
 ) -> Result<Counted, Uncounted> {
-    let Some(quota) = quota else { return Ok(Counted { rate, quota: None }) };
+    let Some(quota) = quota else { return Ok(Counted { rate, quota: None, waited: false }) };
     let counted = store.count(Count { rate: None, quota: Some(quota) }).await.map_err(Uncounted::Quota)?;
-    Ok(Counted { rate, quota: counted.quota })
+    Ok(Counted { rate, quota: counted.quota, waited: false })
 }
 
 async fn count_in_log(rate: &Rate, quota: Option<QuotaCount<'_>>, store: &Store) -> Result<Counted, StoreError> {
@@ -147,7 +150,7 @@ async fn count_in_log(rate: &Rate, quota: Option<QuotaCount<'_>>, store: &Store)
         remaining: (rate.rate - used as f64 - 1.0).floor().max(0.0),
         frees: Duration::try_from_secs_f64(frees).unwrap_or_default(),
     };
-    Ok(Counted { rate: counted.rate.map(verdict), quota: counted.quota })
+    Ok(Counted { rate: counted.rate.map(verdict), quota: counted.quota, waited: false })
 }
 
 async fn count_in_window(rate: &Rate, quota: Option<QuotaCount<'_>>, store: &Store) -> Result<Counted, StoreError> {
@@ -155,7 +158,8 @@ async fn count_in_window(rate: &Rate, quota: Option<QuotaCount<'_>>, store: &Sto
     let window = QuotaCount { name: &name, max: rate.rate as i64, renewal: length };
     let (counted, quota) = store.count_in_window(window, quota).await?;
     let remaining = (rate.rate - counted.used as f64).floor().max(0.0);
-    Ok(Counted { rate: Some(Verdict { admitted: fits(rate, counted.used), remaining, frees }), quota })
+    let rate = Some(Verdict { admitted: fits(rate, counted.used), remaining, frees });
+    Ok(Counted { rate, quota, waited: false })
 }
 
 /// The window of the clock that it is now.

@@ -51,6 +51,7 @@ impl Limits {
         let quota = grant.quota.as_ref().filter(|_| self.quota);
         let counted = self.limiter.count(Charge { rate, throttle: grant.throttle, quota }, store).await;
         let counted = counted.map_err(|uncounted| uncounted.refuse(Denied::Rate, Denied::Quota))?;
+        exchange.standing.waited = counted.waited;
         note_rate(self.headers, exchange, rate, &counted);
         check_rate(&counted, Denied::Rate)?;
         if let Some(quota) = quota {

@@ -16,10 +16,13 @@ use crate::cluster::{self, Heard, Nodes, Notice};
 use crate::config::{self, Config, Control};
 use crate::control::{self, Loaded};
 use crate::error::Pages;
-use crate::listener::{Gateway, Listener};
+use crate::event::{self, Couriers};
+use crate::listener::{Gateway, Listener, StartError};
 use crate::store::{Embedded, Opened, Redis};
 use crate::telemetry::{self, Hooks};
 
+/// How long the last events may take once all requests are done.
+const LAST_EVENTS: Duration = Duration::from_secs(3);
 /// How often counters go to the disk.
 const SWEEP: Duration = Duration::from_millis(500);
 
@@ -80,7 +83,8 @@ pub(super) async fn serve(
     let pages = Pages::load(config.template_path.as_deref(), !config.hide_generator_header)?;
     let store = Opened::open(&config.storage)?;
     let nodes = Nodes::default();
-    let shared = Shared::new(&config, nodes.clone());
+    let (events, deliveries) = event::queue();
+    let shared = Shared::new(&config, nodes.clone(), events);
     let Loaded { policies, registry } = control::load(&config, &shared, &Registry::default())?;
     shared.keys.replace_policies(policies);
     let listener = Listener::bind(config.listen).await?;
@@ -88,12 +92,14 @@ pub(super) async fn serve(
     let _pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
     let (reload, reloads) = control::reloads();
     let gateway = Gateway::new(config, registry, pages, store, shared, reload);
+    tokio::spawn(deliveries.run(Couriers::new(&gateway.config).map_err(StartError::from)?));
     tokio::spawn(reloads.run(Arc::clone(&gateway)));
     tokio::spawn(hang_ups(Arc::clone(&gateway))?);
     tokio::spawn(upkeep(Arc::clone(&gateway), nodes));
     info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     ready(address);
     listener.serve(Arc::clone(&gateway), drained(&gateway, stop)).await?;
+    gateway.shared.events.settle(LAST_EVENTS).await;
     info!("stopped");
     Ok(())
 }

@@ -88,7 +88,7 @@ const NO_TRACES: &str = "no spans or metrics are exported";
 const NO_CLIENT_CERTIFICATES: &str = "clients are not asked for certificates";
 const NO_PATH_RULES: &str = "there are no rules per path; an API that has some is refused";
 const NO_UPTIME_TESTS: &str = "upstreams are not tested";
-const NO_EVENTS: &str = "no events are sent";
+const NO_MONITORS: &str = "nobody is told how much of a quota is used";
 const NO_VAULTS: &str = "values are taken from the environment and from secrets only";
 const NO_OAUTH: &str = "there is no OAuth";
 const ONE_STORE: &str = "everything is kept in the one store that storage names";
@@ -142,7 +142,7 @@ pub(super) static KEYS: &[Key] = &[
     unsupported("version_header", Text, "APIs have no versions; an API that has some is refused"),
     unsupported("override_messages", Json, "errors have their usual texts and codes"),
     unsupported("error_overrides", Json, "errors have their usual texts and codes"),
-    unsupported("event_handlers", Json, NO_EVENTS),
+    honoured("event_handlers", Json),
     unsupported("oas_config", Section, NO_OAS).named("OAS"),
     unsupported("streaming", Section, "streaming APIs are not served"),
     // The upstream.
@@ -308,7 +308,7 @@ pub(super) static KEYS: &[Key] = &[
     honoured("drl_threshold", Float),
     unsupported("drl_notification_frequency", Int, "nodes say every two seconds that they are there"),
     unsupported("drl_enable_sentinel_rate_limiter", Bool, ONE_LIMITER),
-    unsupported("monitor", Section, NO_EVENTS),
+    unsupported("monitor", Section, NO_MONITORS),
     // What is told to others.
     unsupported("enable_analytics", Bool, NO_ANALYTICS),
     unsupported("analytics_config", Section, NO_ANALYTICS),

@@ -10,6 +10,7 @@ use tracing::level_filters::LevelFilter;
 use super::written::{HttpServerOptions, Written};
 use super::{Config, ConfigError, HttpServer, Log, LogFormat, Messages, Origins, Problem, Secret, Upstream};
 use super::{control, identity, limits, plugin_servers, storage, tls};
+use crate::event::{Compiled, Handlers};
 use crate::json::short;
 
 /// Makes the configuration, and names what is no use in it but not fatal.
@@ -20,7 +21,10 @@ pub(super) fn validate(
 ) -> Result<(Config, Vec<Problem>), ConfigError> {
     let check = Check { origins };
     check.tls(written.proxy_ssl_min_version)?;
-    let (coprocess, problems) = plugin_servers::coprocess(std::mem::take(&mut written.coprocess_options), origins)?;
+    let (coprocess, mut problems) = plugin_servers::coprocess(std::mem::take(&mut written.coprocess_options), origins)?;
+    let Compiled { handlers: events, left_out } = Handlers::of_the_system(&written.event_handlers);
+    problems
+        .extend(left_out.into_iter().map(|found| origins.problem(&found.path, "left out".to_owned(), found.reason)));
     let config = Config {
         listen: check.listen(&written, port)?,
         app_path: check.app_path(&written.app_path)?,
@@ -41,6 +45,7 @@ pub(super) fn validate(
         storage: storage::storage(std::mem::take(&mut written.storage), origins)?,
         control: control::control(&mut written, origins)?,
         messages: messages(&mut written),
+        events,
         grace: check.seconds("graceful_shutdown_timeout_duration", written.graceful_shutdown_timeout_duration, 30)?,
         shutdown_delay: check.seconds("graceful_shutdown_delay_seconds", written.graceful_shutdown_delay_seconds, 0)?,
         log: check.log(&written)?,

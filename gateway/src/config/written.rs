@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::definition::EventHandlers;
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Written {
@@ -57,6 +59,7 @@ pub(super) struct Written {
     pub(super) node_secret: String,
     pub(super) allow_insecure_configs: bool,
     pub(super) suppress_redis_signal_reload: bool,
+    pub(super) event_handlers: EventHandlers,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -11,6 +11,7 @@ use http::Method;
 use self::find::{Found, find};
 use super::answer::{Answer, Problem, document, key_changed, nowhere};
 use super::request::Request;
+use crate::event::Name;
 use crate::session::State;
 use crate::store::Space;
 
@@ -60,6 +61,7 @@ async fn remove(request: &Request<'_>, id: &str) -> Answer {
     }
     request.publish_keys(&[&key.name]).await;
     let org_id = state.org_id.clone();
+    request.tell(Name::TokenDeleted, "Key deleted.", &org_id, id);
     // Policies that no longer apply leave no counters of theirs to find.
     let _ = request.gateway.shared.keys.policies().apply(&mut state, &org_id);
     quota::reset(request, &key.name, &state).await?;

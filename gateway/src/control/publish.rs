@@ -1,8 +1,9 @@
-//! Tells other nodes what changed here.
+//! Tells other nodes, and whoever wants to hear of it, what changed here.
 
 use super::answer::Problem;
 use super::request::Request;
 use crate::cluster::{self, Notice};
+use crate::event::Name;
 use crate::store::{Store, StoreError};
 
 impl Request<'_> {
@@ -23,6 +24,13 @@ impl Request<'_> {
             drop(self.gateway.reload.ask());
         }
         Ok(self.publish(&Notice::Reload).await?)
+    }
+
+    /// A key was made, changed or removed.
+    pub(super) fn tell(&self, name: Name, message: &'static str, org_id: &str, key: &str) {
+        if let Some(handlers) = &self.gateway.config.events {
+            self.gateway.shared.events.tell_of_key(name, message, [org_id, key], handlers);
+        }
     }
 
     async fn publish(&self, notice: &Notice) -> Result<(), StoreError> {

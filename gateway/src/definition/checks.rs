@@ -42,6 +42,7 @@ pub(super) fn check(definition: &Definition, document: &Value) -> Findings {
     check_expiry(definition, &mut findings);
     check_processors(definition, &mut findings);
     check_native_plugins(&definition.custom_middleware.response, &mut findings);
+    findings.refusals.extend(definition.event_handlers.nameless());
     version::check(definition, document, &mut findings);
     findings
 }

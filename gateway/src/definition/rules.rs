@@ -103,7 +103,6 @@ pub(super) static VERSION: &[Rule] = &[
 /// Known keys that change nothing about who gets in or what the upstream sees.
 pub(super) static IGNORED: &[(&str, Option<&str>)] = &[
     ("cache_options.enable_cache", None),
-    ("event_handlers.events", None),
     ("error_overrides", Some("error_overrides_disabled")),
     ("uptime_tests.check_list", None),
     ("tags", Some("tags_disabled")),

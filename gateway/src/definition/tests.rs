@@ -227,14 +227,24 @@ fn rules_of_the_version_in_force_are_refused_and_those_of_others_are_not() {
 fn what_decides_nothing_is_named_once() {
     let parsed = Definition::parse(&keyless(json!({
         "cache_options": {"enable_cache": true},
-        "event_handlers": {"events": {"AuthFailure": [{"handler_name": "eh_log_handler"}]}},
         "tags": ["a"], "tags_disabled": true,
         "version_data": {"versions": {"Default": {"extended_paths": {"cache": ["/a", "/b"]}}}},
     })));
-    assert_eq!(
-        parsed.unwrap().ignored,
-        ["cache_options.enable_cache", "event_handlers.events", "version_data.versions.*.extended_paths.cache",]
-    );
+    assert_eq!(parsed.unwrap().ignored, ["cache_options.enable_cache", "version_data.versions.*.extended_paths.cache"]);
+}
+
+#[test]
+fn an_event_handler_of_a_plugin_server_needs_a_name() {
+    let handler = |meta: Value| {
+        keyless(json!({"event_handlers": {"events": {"AuthFailure": [
+            {"handler_name": "eh_log_handler"},
+            {"handler_name": "cp_dynamic_handler", "handler_meta": meta},
+        ]}}}))
+    };
+    for meta in [json!({}), json!({"name": 5}), json!({"name": null})] {
+        assert_eq!(refused(&handler(meta)), ["event_handlers.events.AuthFailure[1].handler_meta.name"]);
+    }
+    assert!(Definition::parse(&handler(json!({"name": "h"}))).is_ok());
 }
 
 #[test]

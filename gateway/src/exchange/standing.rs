@@ -17,6 +17,8 @@ pub struct Standing {
     pub quota: Option<Left>,
     /// What is left of its rate, if clients are told.
     pub rate: Option<RateFigures>,
+    /// Whether it was over its rate first, and waited.
+    pub waited: bool,
 }
 
 /// A rate's figures.

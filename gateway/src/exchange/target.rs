@@ -113,6 +113,11 @@ impl Target {
         self.text[..self.path_at].split_once("://")
     }
 
+    /// Path and query, without an origin.
+    pub fn relative(&self) -> &str {
+        &self.text[self.path_at..]
+    }
+
     /// The same target with another query.
     #[must_use]
     pub fn with_query(&self, query: Option<&str>) -> Self {

@@ -21,8 +21,9 @@ pub(super) enum Verdict {
     Answer(Box<Reply>),
 }
 
-/// Reads the overrides; `response_error` is the older name of the text and wins.
-pub(super) fn verdict(overrides: ReturnOverrides) -> Result<Verdict, EditError> {
+/// Reads the overrides; `response_error` is the older name of the text and wins. A refusal keeps the
+/// token by which the plugin calls the caller.
+pub(super) fn verdict(overrides: ReturnOverrides, token: impl FnOnce() -> String) -> Result<Verdict, EditError> {
     let code = overrides.response_code;
     if code <= 0 {
         return Ok(Verdict::Continue);
@@ -33,7 +34,7 @@ pub(super) fn verdict(overrides: ReturnOverrides) -> Result<Verdict, EditError> 
     let headers = headers(&overrides.headers);
     if code >= 400 && !overrides.override_error {
         let text = if text.is_empty() { "Key not authorised".to_owned() } else { text };
-        return Ok(Verdict::Refuse(Box::new(Refusal { status, text, headers })));
+        return Ok(Verdict::Refuse(Box::new(Refusal { status, text, headers, token: token() })));
     }
     Ok(Verdict::Answer(Box::new(answer(status, text, headers))))
 }
@@ -127,15 +128,18 @@ mod tests {
     use super::*;
 
     fn over(code: i32, text: &str, override_error: bool) -> Result<Verdict, EditError> {
-        verdict(ReturnOverrides {
-            response_code: code,
-            response_body: text.into(),
-            override_error,
-            headers: [("Content-Length", "99"), ("Keep-Alive", "1"), ("X-A", "a\r\nb"), ("b d", "1")]
-                .map(|(k, v)| (k.to_owned(), v.to_owned()))
-                .into(),
-            ..Default::default()
-        })
+        verdict(
+            ReturnOverrides {
+                response_code: code,
+                response_body: text.into(),
+                override_error,
+                headers: [("Content-Length", "99"), ("Keep-Alive", "1"), ("X-A", "a\r\nb"), ("b d", "1")]
+                    .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                    .into(),
+                ..Default::default()
+            },
+            String::new,
+        )
     }
 
     #[test]

@@ -14,14 +14,19 @@ pub(crate) fn compact(value: &Value) -> String {
             format!("{{{}}}", entries.join(","))
         }
         Value::Array(list) => format!("[{}]", list.iter().map(compact).collect::<Vec<_>>().join(",")),
-        Value::String(text) => go_string(text),
+        Value::String(_) => go_escaped(value.to_string()),
         Value::Number(number) => go_number(number.as_f64().unwrap_or_default()),
         Value::Bool(_) | Value::Null => value.to_string(),
     }
 }
 
 fn go_string(text: &str) -> String {
-    let mut out = Value::from(text).to_string();
+    go_escaped(Value::from(text).to_string())
+}
+
+/// JSON with `<`, `>`, `&` and the line separators escaped: they stand in strings only.
+pub(crate) fn go_escaped(json: String) -> String {
+    let mut out = json;
     for (c, escape) in
         [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")]
     {

@@ -76,11 +76,13 @@ async fn route(gateway: &Gateway, sockets: &Arc<Sockets>, mut exchange: Box<Exch
 
 async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, exchange: Box<Exchange>) -> Reply {
     let mut access = Access::new(&api.id, exchange);
-    let mut reply = match api.chain.run(&mut access.exchange, sockets).await {
+    let outcome = api.chain.run(&mut access.exchange, sockets).await;
+    api.chain.report(outcome.as_ref().err(), &mut access.exchange).await;
+    let mut reply = match outcome {
         Ok(reply) => reply,
         Err(Stop::Answer(reply)) => *reply,
         Err(Stop::Refusal(refusal)) => {
-            let Refusal { status, text, headers } = *refusal;
+            let Refusal { status, text, headers, .. } = *refusal;
             gateway.pages.page(status, &text, &access.exchange.head.headers, headers)
         }
         Err(Stop::Failure(failure)) => {

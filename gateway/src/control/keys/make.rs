@@ -12,9 +12,13 @@ use crate::clock;
 use crate::control::answer::{Answer, Problem, key_changed};
 use crate::control::request::Request;
 use crate::control::stamp;
+use crate::event::Name;
 use crate::session::lifetime::longest;
 use crate::session::{Key, Session, State};
 use crate::store::Space;
+
+/// What the original calls it, whether the key was there or not.
+const MODIFIED: &str = "Key modified.";
 
 /// A key with an id of our making.
 pub(super) async fn generated(request: &Request<'_>) -> Answer {
@@ -37,6 +41,7 @@ pub(super) async fn generated(request: &Request<'_>) -> Answer {
     };
     let key = request.gateway.shared.keys.key(&id);
     store(request, &key, &mut state, None).await?;
+    request.tell(Name::TokenCreated, "Key generated.", &state.org_id, &id);
     Ok(key_changed(&id, "added", request.shown_hash(&key)))
 }
 
@@ -58,6 +63,7 @@ pub(super) async fn custom(request: &Request<'_>, id: Option<&str>) -> Answer {
         expire_by_policy(request, &mut state);
     }
     store(request, &key, &mut state, None).await?;
+    request.tell(Name::TokenCreated, MODIFIED, &state.org_id, &id);
     let shown = if hashing.hash_keys && !state.basic_auth_data.password.is_empty() { "" } else { &id };
     Ok(key_changed(shown, "added", request.shown_hash(&key)))
 }
@@ -70,6 +76,7 @@ pub(super) async fn replaced(request: &Request<'_>, id: &str) -> Answer {
     secure(request, &state)?;
     password::hide(&mut state, Some(&previous), request.gateway.config.control.password_function).await?;
     store(request, &key, &mut state, Some(&previous)).await?;
+    request.tell(Name::TokenUpdated, MODIFIED, &state.org_id, id);
     Ok(key_changed(id, "modified", request.shown_hash(&key)))
 }
 

@@ -1,0 +1,92 @@
+//! Tells whoever wants to hear of it that a request was stopped.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http_body::Body as _;
+
+use super::Chain;
+use crate::error::{Failure, Stop};
+use crate::event::{Event, Events, Handlers, Subject};
+use crate::exchange::{Exchange, client, wire};
+use crate::session::Denied;
+
+/// The longest body that is told of; a longer one is left out.
+const LONGEST: u64 = 1 << 20;
+/// How long a client that is refused may take to send the rest of its body, to be told of.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Who hears of an API's events.
+pub(super) struct Reports {
+    pub(super) handlers: Arc<Handlers>,
+    pub(super) events: Events,
+    /// The API's organisation.
+    pub(super) org_id: String,
+}
+
+impl Chain {
+    /// Tells of what stopped this request, or held it up. Nobody is waited for but a client whose
+    /// body is still on its way.
+    pub async fn report(&self, stop: Option<&Stop>, exchange: &mut Exchange) {
+        let Some(reports) = &self.reports else { return };
+        let rate = Stop::from(Failure::from(Denied::Rate));
+        let refused = matches!(stop, Some(Stop::Failure(Failure::Denied(Denied::Rate))));
+        let held_up = Some(&rate).filter(|_| exchange.standing.waited && !refused);
+        for stop in held_up.into_iter().chain(stop) {
+            self.tell(reports, stop, exchange).await;
+        }
+    }
+
+    async fn tell(&self, reports: &Reports, stop: &Stop, exchange: &mut Exchange) {
+        if let Some((name, message)) = stop.event().filter(|(name, _)| reports.handlers.hear(*name)) {
+            let at = SystemTime::now();
+            let wire = match reports.handlers.want_request(name) {
+                true => Box::pin(as_it_stands(exchange)).await,
+                false => Vec::new(),
+            };
+            let head = &exchange.head;
+            let subject = Subject::Request {
+                wire,
+                path: head.target.decoded_path().into_owned(),
+                client: client::address(&head.headers, &exchange.client).to_owned(),
+                key: self.key(stop, exchange, reports).into_owned(),
+            };
+            reports.events.tell(Event { name, message, subject, at }, &reports.handlers);
+        }
+    }
+
+    /// The key or credential that is concerned.
+    fn key<'a>(&'a self, stop: &'a Stop, exchange: &'a Exchange, reports: &'a Reports) -> Cow<'a, str> {
+        match stop {
+            Stop::Refusal(refusal) => refusal.token.as_str().into(),
+            Stop::Failure(Failure::Denied(Denied::OrgRate | Denied::OrgQuota)) => reports.org_id.as_str().into(),
+            Stop::Failure(Failure::Denied(Denied::ApiRate)) => {
+                format!("apilimiter-{}{}", reports.org_id, self.api_id).into()
+            }
+            Stop::Failure(Failure::Denied(_)) => exchange.session.as_ref().map_or("", |session| &session.key.id).into(),
+            Stop::Failure(failure) => {
+                self.auth().and_then(|auth| auth.presented(failure, &exchange.head)).unwrap_or_default()
+            }
+            Stop::Answer(_) => "".into(),
+        }
+    }
+}
+
+/// The request as HTTP would write it now.
+async fn as_it_stands(exchange: &mut Exchange) -> Vec<u8> {
+    let body = read(exchange).await;
+    wire(&exchange.head, body.as_ref())
+}
+
+async fn read(exchange: &mut Exchange) -> Option<Bytes> {
+    if let Some(bytes) = exchange.body.bytes() {
+        return Some(bytes.clone());
+    }
+    if exchange.body.size_hint().lower() > LONGEST {
+        return None;
+    }
+    let read = tokio::time::timeout(PATIENCE, exchange.body.read(Some(LONGEST))).await;
+    read.ok()?.ok().cloned()
+}

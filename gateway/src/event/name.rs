@@ -1,0 +1,53 @@
+//! What can happen that somebody may want to hear of.
+
+/// An event that this gateway tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Name {
+    /// A caller was not let in, or a hook refused a request.
+    AuthFailure,
+    /// A session was inactive or had expired.
+    KeyExpired,
+    /// The rate of a key or of an API was used up.
+    RateLimitExceeded,
+    /// The quota of a key was used up.
+    QuotaExceeded,
+    /// The quota of an organisation was used up.
+    OrgQuotaExceeded,
+    /// The rate of an organisation was used up.
+    OrgRateLimitExceeded,
+    /// A key was made.
+    TokenCreated,
+    /// A key was changed.
+    TokenUpdated,
+    /// A key was removed.
+    TokenDeleted,
+}
+
+/// Events of requests: handlers stand in API definitions.
+pub(super) const OF_APIS: [Name; 6] = [
+    Name::AuthFailure,
+    Name::KeyExpired,
+    Name::RateLimitExceeded,
+    Name::QuotaExceeded,
+    Name::OrgQuotaExceeded,
+    Name::OrgRateLimitExceeded,
+];
+/// Events of the control API: handlers stand in `tyk.conf`.
+pub(super) const OF_THE_SYSTEM: [Name; 3] = [Name::TokenCreated, Name::TokenUpdated, Name::TokenDeleted];
+
+impl Name {
+    /// As files and payloads spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthFailure => "AuthFailure",
+            Self::KeyExpired => "KeyExpired",
+            Self::RateLimitExceeded => "RatelimitExceeded",
+            Self::QuotaExceeded => "QuotaExceeded",
+            Self::OrgQuotaExceeded => "OrgQuotaExceeded",
+            Self::OrgRateLimitExceeded => "OrgRateLimitExceeded",
+            Self::TokenCreated => "TokenCreated",
+            Self::TokenUpdated => "TokenUpdated",
+            Self::TokenDeleted => "TokenDeleted",
+        }
+    }
+}

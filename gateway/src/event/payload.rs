@@ -1,0 +1,120 @@
+//! An event as a plugin server gets it: JSON, members in a fixed order.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::{Event, Origin, Subject, time};
+use crate::json;
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    message: Message<'a>,
+    handler_name: &'a str,
+    spec: Spec<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Message<'a> {
+    r#type: &'static str,
+    meta: Meta<'a>,
+    #[serde(rename = "TimeStamp")]
+    timestamp: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Meta<'a> {
+    message: &'static str,
+    originating_request: String,
+    #[serde(flatten)]
+    subject: Facts<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged, rename_all_fields = "PascalCase")]
+enum Facts<'a> {
+    Request { path: &'a str, origin: &'a str, key: &'a str },
+    Key { org: &'a str, key: &'a str },
+}
+
+#[derive(Serialize)]
+struct Spec<'a> {
+    #[serde(rename = "APIID")]
+    api_id: &'a str,
+    #[serde(rename = "OrgID")]
+    org_id: &'a str,
+}
+
+/// The text that tells this handler of the event.
+pub(super) fn payload(event: &Event, handler: &str, origin: &Origin) -> Result<String, serde_json::Error> {
+    let payload = Payload {
+        message: Message { r#type: event.name.as_str(), meta: meta(event), timestamp: time::text(event.at) },
+        handler_name: handler,
+        spec: Spec { api_id: &origin.api_id, org_id: &origin.org_id },
+    };
+    Ok(json::go_escaped(serde_json::to_string(&payload)?))
+}
+
+fn meta(event: &Event) -> Meta<'_> {
+    let subject = match &event.subject {
+        Subject::Request { path, client, key, .. } => Facts::Request { path, origin: client, key },
+        Subject::Key { org_id, key } => Facts::Key { org: org_id, key },
+    };
+    Meta { message: event.message, originating_request: originating_request(event), subject }
+}
+
+/// The request in base64; empty where there was none.
+pub(super) fn originating_request(event: &Event) -> String {
+    match &event.subject {
+        Subject::Request { wire, .. } => STANDARD.encode(wire),
+        Subject::Key { .. } => String::new(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::event::Name;
+
+    fn origin() -> Origin {
+        Origin { api_id: "a1".into(), org_id: "o&1".into() }
+    }
+
+    /// The text, its time taken out: that depends on the machine's zone.
+    fn text(subject: Subject) -> String {
+        let at = UNIX_EPOCH + Duration::from_secs(1);
+        let event = Event { name: Name::AuthFailure, message: "Auth Failure", subject, at };
+        payload(&event, "h", &origin()).unwrap().replace(&time::text(at), "T")
+    }
+
+    #[test]
+    fn members_stand_in_their_order_and_markup_is_escaped() {
+        let subject = Subject::Request {
+            wire: b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+            path: "/x/<a>".into(),
+            client: "127.0.0.1".into(),
+            key: "\"k\"\u{2028}".into(),
+        };
+        assert_eq!(
+            text(subject),
+            concat!(
+                r#"{"message":{"Type":"AuthFailure","Meta":{"Message":"Auth Failure","#,
+                r#""OriginatingRequest":"R0VUIC8gSFRUUC8xLjENCg0K","Path":"/x/\u003ca\u003e","#,
+                r#""Origin":"127.0.0.1","Key":"\"k\"\u2028"},"TimeStamp":"T"},"#,
+                r#""handler_name":"h","spec":{"APIID":"a1","OrgID":"o\u00261"}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn an_event_without_a_request_names_organisation_and_key() {
+        let told = text(Subject::Key { org_id: "o".into(), key: "k".into() });
+        let meta = r#""Meta":{"Message":"Auth Failure","OriginatingRequest":"","Org":"o","Key":"k"}"#;
+        assert!(told.contains(meta), "{told}");
+    }
+}
