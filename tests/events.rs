@@ -182,7 +182,7 @@ async fn a_request_that_waited_for_its_rate_is_told_although_it_went_on() {
     let definition =
         protected(&upstream, &[]).with(json!({"event_handlers": {"events": {"RatelimitExceeded": [plugin("h")]}}}));
     let gateway = Gateway::start(with_plugin(definition, &server)).await;
-    let session = json!({"org_id": "default", "rate": 1, "per": 1, "throttle_interval": 1, "throttle_retry_limit": 9,
+    let session = json!({"org_id": "default", "rate": 1, "per": 5, "throttle_interval": 1, "throttle_retry_limit": 9,
         "access_rights": {"api": {"api_id": "api", "versions": ["Default"]}}});
     let make = request("POST", "/tyk/keys/patient").header("X-Tyk-Authorization", "s");
     assert_eq!(gateway.send(make, &session.to_string()).await.status(), 200);

@@ -18,6 +18,8 @@ use crate::session::lifetime::Lifetimes;
 pub struct Api {
     /// Its `api_id`.
     pub id: Arc<str>,
+    /// Its name, as other APIs call it.
+    pub name: String,
     /// Its `org_id`.
     pub org_id: String,
     /// How long it lets sessions be stored.

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
@@ -34,6 +35,7 @@ pub use self::storage::{ClientCertificate, Messages, Redis, RedisTls, Secret, Se
 pub use self::tls::{Certificate, CertificateError, Files, Pem, Tls};
 use crate::event::Handlers;
 use crate::json;
+use crate::pattern::endpoint::Matching;
 use crate::session::lifetime::Lifetimes;
 
 /// What the gateway runs on: every value in it is usable.
@@ -57,6 +59,8 @@ pub struct Config {
     pub close_connections: bool,
     /// Whether header names go out in Go's canonical spelling.
     pub canonical_headers: bool,
+    /// In which header clients that named no version are told which one they got.
+    pub version_header: Option<HeaderName>,
     /// Whether the `domain` of a definition counts.
     pub custom_domains: bool,
     /// The front door.
@@ -104,6 +108,8 @@ pub struct HttpServer {
     pub read_timeout: Duration,
     /// Whether a listen path ends at a slash.
     pub strict_routes: bool,
+    /// How paths of single endpoints match.
+    pub paths: Matching,
     /// Whether paths are routed as received.
     pub skip_url_cleaning: bool,
     /// Whether connections may go on in another protocol.

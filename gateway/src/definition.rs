@@ -4,11 +4,13 @@
 //! step it would let through what its owner wanted stopped.
 
 mod checks;
+pub(crate) mod duration;
 mod error;
 mod events;
 mod listen_path;
 mod rules;
 mod version;
+mod versions;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +19,11 @@ use serde_json::{Map, Value};
 
 pub use self::error::{DefinitionError, Refusal};
 pub use self::events::{EventHandler, EventHandlers, PLUGIN as PLUGIN_HANDLER};
+pub use self::version::NoVersion;
+pub use self::versions::{
+    Endpoint, ExtendedPaths, HardTimeout, HeaderTransform, MethodTransform, Mock, RewriteTrigger, TriggerMatch,
+    UrlRewrite, VersionData, VersionInfo, Versioning,
+};
 use crate::json;
 
 /// An API definition as written; an absent key is its type's zero value.
@@ -117,6 +124,8 @@ pub struct Definition {
     pub proxy: Proxy,
     /// Who hears of its events.
     pub event_handlers: EventHandlers,
+    /// How a request names its version.
+    pub definition: Versioning,
     /// The versions.
     pub version_data: VersionData,
     /// What replies go through.
@@ -319,42 +328,6 @@ pub struct Proxy {
     pub target_list: Vec<String>,
 }
 
-/// The versions of an API.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct VersionData {
-    /// Whether there is one for all.
-    pub not_versioned: bool,
-    /// The one for requests that name none.
-    pub default_version: String,
-    /// The versions by name.
-    pub versions: BTreeMap<String, VersionInfo>,
-}
-
-/// One version of an API; its rules per path are checked, none is kept.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct VersionInfo {
-    /// The name, once more.
-    pub name: String,
-    /// When the version ends.
-    pub expires: String,
-    /// Whether `extended_paths` counts, and not `paths`.
-    pub use_extended_paths: bool,
-    /// Set on each request.
-    pub global_headers: BTreeMap<String, String>,
-    /// Removed from each request.
-    pub global_headers_remove: Vec<String>,
-    /// Whether neither counts.
-    pub global_headers_disabled: bool,
-    /// Set on each reply.
-    pub global_response_headers: BTreeMap<String, String>,
-    /// Removed from each reply.
-    pub global_response_headers_remove: Vec<String>,
-    /// Whether neither counts.
-    pub global_response_headers_disabled: bool,
-}
-
 /// What replies go through.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -414,9 +387,8 @@ impl Definition {
     }
 
     /// The version that all requests get, if there is one, and its key.
-    pub fn version(&self) -> Option<(&str, &VersionInfo)> {
-        let name = version::in_force(self).ok().flatten()?;
-        Some((name, self.version_data.versions.get(name)?))
+    pub fn version(&self) -> Result<Option<(&str, &VersionInfo)>, NoVersion> {
+        version::in_force(&self.version_data)
     }
 
     /// The listen path as requests are matched against it.

@@ -13,6 +13,7 @@ pub use page::{Pages, TemplateError};
 
 use crate::auth::AuthError;
 use crate::auth::extractor::ExtractError;
+use crate::chain::{AddressRefused, LoopError, RewriteError, SizeError, VersionError};
 use crate::dispatch::DispatchError;
 use crate::exchange::{ReadError, Reply};
 use crate::hook::{EditError, HookType, ObjectError};
@@ -58,6 +59,21 @@ impl Refusal {
 /// What can go wrong with a request.
 #[derive(Debug, Error)]
 pub enum Failure {
+    /// The request is for no version, or its version keeps it out.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    /// The client's address is kept out.
+    #[error(transparent)]
+    Address(#[from] AddressRefused),
+    /// The body is too long for the API, or of unknown length.
+    #[error(transparent)]
+    Size(#[from] SizeError),
+    /// The request cannot be changed as its API wants.
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
+    /// The request cannot be sent to another API.
+    #[error(transparent)]
+    Loop(#[from] LoopError),
     /// A hook call had no usable answer.
     #[error("hook {name:?} ({kind}): {cause}")]
     Hook {
@@ -147,6 +163,21 @@ impl Failure {
             }
             Self::NoDriver { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
             Self::Auth(error) => return error.answer(),
+            Self::Loop(LoopError::TooDeep(most)) => {
+                let text = format!("Loop level too deep. Found more than {most} loops in single request");
+                return (StatusCode::INTERNAL_SERVER_ERROR, text.into());
+            }
+            Self::Loop(LoopError::Unknown(_)) => (StatusCode::INTERNAL_SERVER_ERROR, "Can't detect loop target"),
+            Self::Version(error) => error.answer(),
+            Self::Address(_) => (StatusCode::FORBIDDEN, "access from this IP has been disallowed"),
+            Self::Size(SizeError::Unknown) => {
+                (StatusCode::LENGTH_REQUIRED, "Content length is required for this request")
+            }
+            Self::Size(SizeError::TooLarge) => (StatusCode::BAD_REQUEST, "Request is too large"),
+            Self::Rewrite(RewriteError::Method) => (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+            Self::Rewrite(RewriteError::Target(_)) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem proxying the request")
+            }
             Self::NoIdentity(_) => (StatusCode::BAD_REQUEST, "Authorization field missing"),
             // A limit that cannot be checked is one that is used up.
             Self::Uncounted { limit, .. } => denied(*limit),
@@ -175,8 +206,32 @@ impl Failure {
     pub fn is_fault(&self) -> bool {
         matches!(
             self,
-            Self::Hook { .. } | Self::NoDriver { .. } | Self::Uncounted { .. } | Self::NoWindow(_) | Self::Upstream(_)
+            Self::Hook { .. }
+                | Self::NoDriver { .. }
+                | Self::Uncounted { .. }
+                | Self::NoWindow(_)
+                | Self::Upstream(_)
+                | Self::Rewrite(_)
+                | Self::Loop(_)
         )
+    }
+}
+
+impl VersionError {
+    /// What the client is told.
+    pub fn answer(self) -> (StatusCode, &'static str) {
+        const UNKNOWN: &str = "This API version does not seem to exist";
+        match self {
+            Self::Missing => (StatusCode::FORBIDDEN, "Version information not found"),
+            Self::Unknown => (StatusCode::FORBIDDEN, UNKNOWN),
+            Self::NoApi => (StatusCode::NOT_FOUND, UNKNOWN),
+            Self::Ambiguous => (StatusCode::FORBIDDEN, "Ambiguous default API version for this non-versioned API"),
+            Self::NoDefault => (StatusCode::FORBIDDEN, "No default API version for this non-versioned API found"),
+            Self::Expired => {
+                (StatusCode::FORBIDDEN, "API has expired, please check documentation or contact administrator")
+            }
+            Self::Forbidden => (StatusCode::FORBIDDEN, "Requested endpoint is forbidden"),
+        }
     }
 }
 
@@ -205,9 +260,10 @@ fn denied(reason: Denied) -> (StatusCode, &'static str) {
 /// What the client is told of an upstream.
 fn upstream(error: &UpstreamError) -> (StatusCode, &'static str) {
     match error {
-        UpstreamError::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "Upstream service reached hard timeout."),
+        UpstreamError::Timeout(_) | UpstreamError::HardTimeout(_) => {
+            (StatusCode::GATEWAY_TIMEOUT, "Upstream service reached hard timeout.")
+        }
         UpstreamError::Lookup { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "Upstream host lookup failed"),
-        UpstreamError::Loop(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Failed to perform internal redirect"),
         UpstreamError::Body(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem with reading Body of the Request.")
         }
@@ -221,6 +277,12 @@ impl Stop {
     /// Whether a plugin server was to be called and could not be reached, or went away.
     pub fn is_unreachable_plugin(&self) -> bool {
         matches!(self, Self::Failure(Failure::Hook { cause: HookFailure::Dispatch(error), .. }) if error.is_unreachable())
+    }
+}
+
+impl From<VersionError> for Stop {
+    fn from(error: VersionError) -> Self {
+        Self::Failure(error.into())
     }
 }
 

@@ -45,6 +45,8 @@ pub enum Subject {
         client: String,
         /// The key or credential that it is about.
         key: String,
+        /// Why its version kept it out, if that was it.
+        reason: Option<&'static str>,
     },
     /// A key.
     Key {

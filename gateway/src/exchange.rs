@@ -6,6 +6,7 @@ pub mod form;
 mod gunzip;
 mod head;
 mod notes;
+mod passage;
 pub mod query;
 pub mod standing;
 mod streaming;
@@ -22,6 +23,7 @@ pub use body::{Body, ReadError};
 pub use gunzip::Gunzip;
 pub use head::{Head, HeadError, Unsendable, canonical};
 pub use notes::{HookNote, Notes, Outcome, Recall};
+pub use passage::{Passage, Pending};
 pub use standing::{RateFigures, Standing};
 pub use streaming::Streaming;
 pub(crate) use target::unescape;
@@ -44,6 +46,8 @@ pub struct Exchange {
     pub session: Option<Arc<Session>>,
     /// What its limits said.
     pub standing: Standing,
+    /// Where it has been, and what that decides.
+    pub passage: Passage,
     /// The client's IP address.
     pub client: HeaderValue,
     /// The request as variables tell of it, once it has been remembered.
@@ -58,7 +62,22 @@ impl Exchange {
         let body = Body::whole(self.body.read(None).await?.clone());
         let (head, client) = (self.head.clone(), self.client.clone());
         let (upgrade, session, standing, context) = (None, None, Standing::default(), None);
-        Ok(Self { head, body, upgrade, session, standing, client, context, notes: Notes::start() })
+        let passage = self.passage.clone();
+        Ok(Self { head, body, upgrade, session, standing, passage, client, context, notes: Notes::start() })
+    }
+}
+
+impl Exchange {
+    /// Puts what is pending in the place of what the client sent.
+    pub fn settle(&mut self) {
+        let Some(pending) = self.passage.pending.take() else { return };
+        if let Some(target) = pending.target {
+            self.passage.rewritten = target.origin().is_some_and(|(scheme, _)| scheme != "tyk");
+            self.head.target = target;
+        }
+        if let Some(method) = pending.method {
+            self.head.set_method(method);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Listen paths and host names as definitions write them: literal, or with `{name}` and `{name:regex}`.
 
+pub mod endpoint;
 pub mod re2;
 
 use std::borrow::Cow;
@@ -7,7 +8,7 @@ use std::borrow::Cow;
 use regex::Regex;
 use thiserror::Error;
 
-use crate::exchange::Target;
+use crate::exchange::{Target, unescape};
 
 /// A listen path.
 #[derive(Clone, Debug)]
@@ -74,6 +75,15 @@ impl ListenPath {
         let Some(pattern) = &self.pattern else { return target.path_without(&self.text) };
         let found = pattern.find(&target.decoded_path()).map(|found| found.as_str().to_owned());
         found.map_or(Cow::Borrowed(target.path()), |prefix| target.path_without(&prefix))
+    }
+
+    /// The path (without escapes) below the listen path.
+    pub fn below<'a>(&self, target: &'a Target) -> Cow<'a, str> {
+        let path = self.strip(target);
+        match unescape(&path, false) {
+            Some(Cow::Owned(bytes)) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+            _ => path,
+        }
     }
 }
 

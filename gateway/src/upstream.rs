@@ -7,7 +7,7 @@ mod path;
 mod pool;
 
 use std::borrow::Cow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
@@ -42,12 +42,12 @@ pub enum UpstreamError {
     /// A hook or header change wrote a method, header or target that HTTP cannot carry.
     #[error("a plugin or a header change made a request that cannot be sent: {0}")]
     Unsendable(String),
-    /// A hook sent the request to another API, which this version cannot do.
-    #[error("a plugin redirected the request to {0:?}; tyk:// targets are not supported yet")]
-    Loop(String),
     /// No answer in time.
     #[error("{0} sent no response head within proxy_default_timeout")]
     Timeout(Authority),
+    /// No answer within the time that the API gives.
+    #[error("the upstream did not answer within the {0:?} that the API gives it")]
+    HardTimeout(Duration),
     /// The host has no address.
     #[error("the host of {authority} cannot be looked up: {reason}")]
     Lookup {
@@ -155,9 +155,6 @@ impl Upstream {
     /// Points the exchange's target at the upstream.
     fn retarget(&self, exchange: &mut Exchange) -> Result<Uri, UpstreamError> {
         let target = &exchange.head.target;
-        if target.origin().is_some_and(|(scheme, _)| scheme == "tyk") {
-            return Err(UpstreamError::Loop(target.as_str().to_owned()));
-        }
         let path = match &self.listen_path {
             Some(listen_path) => listen_path.strip(target),
             None => Cow::Borrowed(target.path()),

@@ -91,6 +91,11 @@ impl Upstream {
         self.received.lock().unwrap().clone()
     }
 
+    /// The request that came last.
+    pub fn last(&self) -> Received {
+        self.requests().pop().expect("a request came")
+    }
+
     /// The only request that came.
     pub fn request(&self) -> Received {
         let mut requests = self.requests();

@@ -110,6 +110,7 @@ impl<'a> Loader<'a> {
         let chain = chain::compile(definition, &path, self.config, self.shared)?;
         let api = Arc::new(Api {
             id: definition.api_id.as_str().into(),
+            name: loop_name(&definition.name),
             org_id: definition.org_id.clone(),
             lifetimes: chain::lifetimes(definition, self.config),
             file: file.to_owned(),
@@ -167,6 +168,12 @@ impl<'a> Loader<'a> {
         let aliases: Vec<_> = self.routes.iter().filter(|route| !route.api.id.is_empty()).filter_map(alias).collect();
         (self.routes.into_iter().chain(aliases).collect(), self.internal)
     }
+}
+
+/// What stands before a category, as in `Orders #shop`: all but letters and digits as dashes.
+fn loop_name(name: &str) -> String {
+    let name = name.split(" #").next().unwrap_or(name);
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
 fn at(path: &str, reason: impl ToString) -> chain::CompileError {

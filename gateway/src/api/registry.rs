@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Api;
+use crate::chain::{Elsewhere, LoopError, VersionError};
+use crate::error::Failure;
 use crate::pattern::{Host, ListenPath};
 
 /// Where an API listens.
@@ -73,6 +75,26 @@ impl Registry {
         self.apis.iter().find(|api| *api.id == *id)
     }
 
+    /// The API of this id, or of this name: all but letters and digits as dashes, in any case.
+    pub fn named(&self, name: &str) -> Option<&Arc<Api>> {
+        self.api(name).or_else(|| self.apis.iter().find(|api| api.name.eq_ignore_ascii_case(name)))
+    }
+
+    /// The API that a request is sent to from this one; none is the one that it came to first.
+    pub fn elsewhere(&self, to: Elsewhere, from: Option<Arc<Api>>) -> Result<Option<Arc<Api>>, Failure> {
+        match to {
+            Elsewhere::Itself => Ok(from),
+            Elsewhere::Api { name } => {
+                let api = self.named(&name).map(Arc::clone);
+                api.map(Some).ok_or(LoopError::Unknown(name).into())
+            }
+            Elsewhere::Version { id } => {
+                let api = self.api(&id).map(Arc::clone);
+                api.map(Some).ok_or(VersionError::NoApi.into())
+            }
+        }
+    }
+
     /// The API for a host (without port) and a path (without escapes).
     pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Api>> {
         let bound = self.bound.iter().filter(|(known, _)| known.matches(host)).map(|(_, table)| table);
@@ -135,6 +157,7 @@ mod tests {
         let lifetimes = chain::lifetimes(&definition, &config);
         let api = Api {
             id,
+            name: String::new(),
             org_id: String::new(),
             lifetimes,
             file: PathBuf::new(),

@@ -46,9 +46,11 @@ impl Limits {
         let named = self.named(&session, exchange);
         let grant = named.as_ref().unwrap_or_else(|| session.grant(&self.api_id));
         let (head, method) = (&exchange.head, exchange.head.method_text());
+        // A request that came back has been counted.
+        let counts = !exchange.passage.returned;
         grant.check_url(method, || head.target.decoded_path())?;
-        let rate = grant.rate(method, || self.listen_path.strip(&head.target)).filter(|_| self.rate);
-        let quota = grant.quota.as_ref().filter(|_| self.quota);
+        let rate = grant.rate(method, || self.listen_path.strip(&head.target)).filter(|_| self.rate && counts);
+        let quota = grant.quota.as_ref().filter(|_| self.quota && counts);
         let counted = self.limiter.count(Charge { rate, throttle: grant.throttle, quota }, store).await;
         let counted = counted.map_err(|uncounted| uncounted.refuse(Denied::Rate, Denied::Quota))?;
         exchange.standing.waited = counted.waited;

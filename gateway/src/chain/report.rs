@@ -52,6 +52,10 @@ impl Chain {
                 path: head.target.decoded_path().into_owned(),
                 client: client::address(&head.headers, &exchange.client).to_owned(),
                 key: self.key(stop, exchange, reports).into_owned(),
+                reason: match stop {
+                    Stop::Failure(Failure::Version(error)) => Some(error.answer().1),
+                    _ => None,
+                },
             };
             reports.events.tell(Event { name, message, subject, at }, &reports.handlers);
         }
@@ -65,6 +69,10 @@ impl Chain {
             Stop::Failure(Failure::Denied(Denied::ApiRate)) => {
                 format!("apilimiter-{}{}", reports.org_id, self.api_id).into()
             }
+            Stop::Failure(Failure::Address(_)) => {
+                client::address(&exchange.head.headers, &exchange.client).to_owned().into()
+            }
+            Stop::Failure(Failure::Version(_)) => "".into(),
             Stop::Failure(Failure::Denied(_)) => exchange.session.as_ref().map_or("", |session| &session.key.id).into(),
             Stop::Failure(failure) => {
                 self.auth().and_then(|auth| auth.presented(failure, &exchange.head)).unwrap_or_default()

@@ -86,7 +86,6 @@ const NO_DASHBOARD: &str = "there is no connection to a dashboard";
 const NO_ANALYTICS: &str = "no analytics records are written";
 const NO_TRACES: &str = "no spans or metrics are exported";
 const NO_CLIENT_CERTIFICATES: &str = "clients are not asked for certificates";
-const NO_PATH_RULES: &str = "there are no rules per path; an API that has some is refused";
 const NO_UPTIME_TESTS: &str = "upstreams are not tested";
 const NO_MONITORS: &str = "nobody is told how much of a quota is used";
 const NO_VAULTS: &str = "values are taken from the environment and from secrets only";
@@ -121,8 +120,8 @@ pub(super) static KEYS: &[Key] = &[
     unsupported("http_server_options.skip_target_path_escaping", Bool, "paths go upstream escaped"),
     unsupported("http_server_options.xff_depth", Int, "no decision depends on the client's address"),
     unsupported("http_server_options.max_response_body_size", Int, "bodies of answers are not transformed"),
-    unsupported("http_server_options.enable_path_prefix_matching", Bool, NO_PATH_RULES),
-    unsupported("http_server_options.enable_path_suffix_matching", Bool, NO_PATH_RULES),
+    honoured("http_server_options.enable_path_prefix_matching", Bool),
+    honoured("http_server_options.enable_path_suffix_matching", Bool),
     unsupported("http_server_options.ssl_insecure_skip_verify", Bool, NO_CLIENT_CERTIFICATES),
     unsupported("http_server_options.skip_client_ca_announcement", Bool, NO_CLIENT_CERTIFICATES),
     unsupported("ports_whitelist", Json, "APIs have no ports of their own").named("PORTWHITELIST"),
@@ -138,8 +137,8 @@ pub(super) static KEYS: &[Key] = &[
     honoured("readiness_check_endpoint_name", Text),
     honoured("rate_limit_response_headers", Text),
     honoured("secrets", Map),
-    unsupported("ignore_endpoint_case", Bool, NO_PATH_RULES),
-    unsupported("version_header", Text, "APIs have no versions; an API that has some is refused"),
+    honoured("ignore_endpoint_case", Bool),
+    honoured("version_header", Text),
     unsupported("override_messages", Json, "errors have their usual texts and codes"),
     unsupported("error_overrides", Json, "errors have their usual texts and codes"),
     honoured("event_handlers", Json),

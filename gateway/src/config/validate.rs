@@ -4,14 +4,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderName;
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
-use super::written::{HttpServerOptions, Written};
+use super::written::Written;
 use super::{Config, ConfigError, HttpServer, Log, LogFormat, Messages, Origins, Problem, Secret, Upstream};
 use super::{control, identity, limits, plugin_servers, storage, tls};
 use crate::event::{Compiled, Handlers};
 use crate::json::short;
+use crate::pattern::endpoint::Matching;
 
 /// Makes the configuration, and names what is no use in it but not fatal.
 pub(super) fn validate(
@@ -34,7 +36,8 @@ pub(super) fn validate(
         close_connections: written.close_connections,
         canonical_headers: !written.ignore_canonical_mime_header_key,
         custom_domains: written.enable_custom_domains,
-        http: check.http(&written.http_server_options)?,
+        http: check.http(&written)?,
+        version_header: check.version_header(&written.version_header)?,
         tls: tls::tls(&mut written.http_server_options, origins)?,
         upstream: check.upstream(&written)?,
         coprocess,
@@ -134,8 +137,20 @@ impl Check<'_> {
         Ok(PathBuf::from(written))
     }
 
-    fn http(&self, written: &HttpServerOptions) -> Result<HttpServer, ConfigError> {
+    fn version_header(&self, written: &str) -> Result<Option<HeaderName>, ConfigError> {
+        if written.is_empty() {
+            return Ok(None);
+        }
+        let name = HeaderName::try_from(written).map(Some);
+        name.or_else(|_| self.refuse("version_header", written, "write the name of a header, or nothing"))
+    }
+
+    fn http(&self, written: &Written) -> Result<HttpServer, ConfigError> {
+        let ignore_case = written.ignore_endpoint_case;
+        let written = &written.http_server_options;
+        let (prefix, suffix) = (written.enable_path_prefix_matching, written.enable_path_suffix_matching);
         Ok(HttpServer {
+            paths: Matching { prefix, suffix, ignore_case },
             max_request_body_size: u64::try_from(written.max_request_body_size).ok().filter(|size| *size > 0),
             read_timeout: self.seconds("http_server_options.read_timeout", written.read_timeout, 120)?,
             strict_routes: written.enable_strict_routes,

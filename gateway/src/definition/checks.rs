@@ -38,8 +38,6 @@ pub(super) fn check(definition: &Definition, document: &Value) -> Findings {
         check_auth(definition, &mut findings);
     }
     findings.apply(rules::EVERYONE, document);
-    check_ip_lists(definition, &mut findings);
-    check_expiry(definition, &mut findings);
     check_processors(definition, &mut findings);
     check_native_plugins(&definition.custom_middleware.response, &mut findings);
     findings.refusals.extend(definition.event_handlers.nameless());
@@ -112,37 +110,9 @@ fn check_custom_auth(definition: &Definition, findings: &mut Findings) {
     if hook.disabled {
         findings.refuse("custom_middleware.auth_check.disabled", format!("{NOBODY}: set it to false"));
     }
-    if hook.name.is_empty() {
-        findings.refuse("custom_middleware.auth_check.name", format!("{NOBODY}: name the hook to call"));
-    }
     let engine = &definition.auth_provider.storage_engine;
     if matches!(engine.as_str(), "ldap" | "rpc") {
         findings.refuse("auth_provider.storage_engine", format!("{engine:?} is not supported yet: remove it"));
-    }
-}
-
-fn check_ip_lists(definition: &Definition, findings: &mut Findings) {
-    let lists = [
-        ("allowed_ips", &definition.allowed_ips, definition.enable_ip_whitelisting),
-        ("blacklisted_ips", &definition.blacklisted_ips, definition.enable_ip_blacklisting),
-    ];
-    for (path, list, enabled) in lists {
-        let off = definition.ip_access_control_disabled && !enabled;
-        if !list.is_empty() && !off {
-            findings.refuse(
-                path,
-                "lists of client addresses are not supported yet: empty it, or set ip_access_control_disabled and leave its enable_ip switch off",
-            );
-        }
-    }
-}
-
-fn check_expiry(definition: &Definition, findings: &mut Findings) {
-    if !matches!(definition.expiration.as_str(), "" | "-1") {
-        findings.refuse(
-            "expiration",
-            format!("{:?}: expiry of APIs is not supported yet: remove it", definition.expiration),
-        );
     }
 }
 

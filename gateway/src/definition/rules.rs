@@ -44,7 +44,6 @@ const TLS: &str = "TLS to the upstream cannot be configured per API yet: remove 
 const CERTIFICATES: &str = "certificates of APIs are not supported yet: remove the setting";
 const CORS: &str =
     "CORS is not supported yet: set it to false, and answer for the origins in the upstream or in a hook";
-const SIZE: &str = "size limits of APIs are not supported yet: remove it, or set http_server_options.max_request_body_size in tyk.conf";
 const OURS: &str = "this setting of hooks is not supported yet: remove it";
 
 /// For every API.
@@ -52,7 +51,6 @@ pub(super) static EVERYONE: &[Rule] = &[
     rule("use_mutual_tls_auth", "client certificates are not supported yet: set it to false"),
     rule("CORS.enable", CORS),
     rule("CORS.options_passthrough", CORS),
-    rule("definition.enabled", "versions are not supported yet: set it to false and give each version a definition of its own"),
     rule("enable_batch_request_support", "batch requests are not supported yet: set it to false"),
     rule("custom_middleware_bundle", "plugin bundles are not supported yet: write the hooks into custom_middleware, or set custom_middleware_bundle_disabled")
         .unless("custom_middleware_bundle_disabled"),
@@ -87,17 +85,6 @@ pub(super) static PROTECTED: &[Rule] = &[
     rule("auth.use_certificate", CERTIFICATE),
     rule("auth_configs.*.validate_signature", SIGNATURE),
     rule("auth.validate_signature", SIGNATURE),
-];
-
-/// For the version in force.
-pub(super) static VERSION: &[Rule] = &[
-    rule("global_size_limit", SIZE).unless("global_size_limit_disabled"),
-    rule(
-        "global_enforce_timeout",
-        "timeouts of APIs are not supported yet: remove it, or set proxy_default_timeout in tyk.conf",
-    )
-    .unless("global_enforce_timeout_disabled"),
-    rule("override_target", "the target of a version is not supported yet: remove it and write it to proxy.target_url"),
 ];
 
 /// Known keys that change nothing about who gets in or what the upstream sees.

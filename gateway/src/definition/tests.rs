@@ -128,8 +128,9 @@ fn custom_auth_needs_its_hook_and_the_identity_a_method_that_exists() {
         refused(&middleware(json!({"auth_check": {"disabled": true}}))),
         ["custom_middleware.auth_check.disabled"]
     );
-    assert_eq!(refused(&middleware(json!({"auth_check": {"name": ""}}))), ["custom_middleware.auth_check.name"]);
-    assert_eq!(refused(&middleware(json!({"auth_check": null}))), ["custom_middleware.auth_check.name"]);
+    for unnamed in [json!({"auth_check": {"name": ""}}), json!({"auth_check": null})] {
+        assert!(Definition::parse(&middleware(unnamed)).is_ok(), "it is called by no name");
+    }
     assert_eq!(refused(&custom(json!({"base_identity_provided_by": "oidc_user"}))), ["base_identity_provided_by"]);
     for method in ["", "custom_auth", "auth_token"] {
         assert!(Definition::parse(&custom(json!({"base_identity_provided_by": method}))).is_ok(), "{method}");
@@ -137,21 +138,9 @@ fn custom_auth_needs_its_hook_and_the_identity_a_method_that_exists() {
 }
 
 #[test]
-fn an_ip_list_is_refused_when_it_is_in_force() {
-    assert_eq!(refused(&keyless(json!({"allowed_ips": ["10.0.0.1"]}))), ["allowed_ips"]);
-    let off = json!({"blacklisted_ips": ["10.0.0.1"], "ip_access_control_disabled": true});
-    assert!(Definition::parse(&keyless(off.clone())).is_ok());
-    let mut on = off;
-    merge(&mut on, json!({"enable_ip_blacklisting": true}));
-    assert_eq!(refused(&keyless(on)), ["blacklisted_ips"]);
-    assert!(Definition::parse(&keyless(json!({"enable_ip_whitelisting": true, "allowed_ips": []}))).is_ok());
-}
-
-#[test]
 fn steps_that_are_not_built_are_refused_by_their_path() {
     for (changes, path) in [
         (json!({"CORS": {"options_passthrough": true}}), "CORS.options_passthrough"),
-        (json!({"definition": {"enabled": true}}), "definition.enabled"),
         (json!({"response_processors": [{"name": "response_body_transform_jq"}]}), "response_processors[0].name"),
         (json!({"custom_middleware_bundle": "b.zip"}), "custom_middleware_bundle"),
         (
@@ -170,7 +159,6 @@ fn steps_that_are_not_built_are_refused_by_their_path() {
         (json!({"proxy": {"transport": {"ssl_min_version": 772}}}), "proxy.transport.ssl_min_version"),
         (json!({"upstream_certificates": {"*": "id"}}), "upstream_certificates"),
         (json!({"pinned_public_keys": {"*": "id"}}), "pinned_public_keys"),
-        (json!({"expiration": "2030-01-01 00:00"}), "expiration"),
         (json!({"listen_port": 9000}), "listen_port"),
         (json!({"protocol": "https"}), "protocol"),
         (json!({"is_oas": true}), "is_oas"),
@@ -196,31 +184,24 @@ fn what_is_switched_off_is_not_refused() {
 }
 
 #[test]
-fn rules_of_the_version_in_force_are_refused_and_those_of_others_are_not() {
-    let below = |path: &str| format!("version_data.versions.Default.{path}");
-    for (changes, path) in [
-        (json!({"global_size_limit": 10}), "global_size_limit"),
-        (json!({"expires": "2020-01-02 15:04"}), "expires"),
-        (
-            json!({"extended_paths": {"black_list": [{"path": "/a", "disabled": true}, {"path": "/b"}]}}),
-            "extended_paths.black_list[1]",
-        ),
-        (json!({"extended_paths": {"url_rewrites": [{"path": "/a"}]}}), "extended_paths.url_rewrites[0]"),
-        (json!({"use_extended_paths": false, "paths": {"white_list": ["/a"]}}), "paths.white_list[0]"),
-    ] {
-        assert_eq!(refused(&version(changes)), [below(path)]);
-    }
+fn rules_of_versions_that_requests_get_are_refused_unless_they_are_built() {
+    let list = |of: &str, path: &str| format!("version_data.versions.{of}.extended_paths.{path}");
+    let disabled = json!({"extended_paths": {"transform": [{"path": "/a", "disabled": true}, {"path": "/b"}]}});
+    assert_eq!(refused(&version(disabled)), [list("Default", "transform[1]")]);
+    let virtual_endpoint = json!({"extended_paths": {"virtual": [{"path": "/a"}]}});
+    assert_eq!(refused(&version(virtual_endpoint.clone())), [list("Default", "virtual[0]")]);
     for changes in [
-        json!({"global_headers": {"X-A": "1"}, "global_size_limit": 1, "global_size_limit_disabled": true}),
-        json!({"paths": {"white_list": ["/a"]}}),
-        json!({"use_extended_paths": false, "extended_paths": {"black_list": [{"path": "/b"}]}}),
+        json!({"extended_paths": {"black_list": [{"path": "/a"}], "url_rewrites": [{"path": "/a"}]}}),
+        json!({"use_extended_paths": false, "extended_paths": {"virtual": [{"path": "/a"}]}}),
     ] {
         assert!(Definition::parse(&version(changes.clone())).is_ok(), "{changes}");
     }
-    let two = |other: &str| keyless(json!({"version_data": {"versions": {other: {"global_size_limit": 1}}}}));
-    assert!(Definition::parse(&two("v2.0")).is_ok());
-    assert_eq!(refused(&two("default")), ["version_data.versions"]);
-    assert_eq!(refused(&keyless(json!({"version_data": {"not_versioned": false}}))), ["version_data.not_versioned"]);
+    let mut info = json!({"use_extended_paths": true});
+    merge(&mut info, virtual_endpoint);
+    let two =
+        |versioned: bool| keyless(json!({"version_data": {"not_versioned": !versioned, "versions": {"v2.0": info}}}));
+    assert!(Definition::parse(&two(false)).is_ok(), "no request gets it");
+    assert_eq!(refused(&two(true)), [list("v2.0", "virtual[0]")]);
 }
 
 #[test]

@@ -1,13 +1,32 @@
-//! Which version of an API is in force, and the rules that it may not bring.
+//! Which version of an API is in force, and the rules that versions may not bring.
+
+use std::sync::LazyLock;
 
 use serde_json::Value;
+use thiserror::Error;
 
 use super::checks::Findings;
-use super::{Definition, Refusal, rules};
+use super::versions::{ExtendedPaths, VersionData, VersionInfo};
+use super::{Definition, Refusal};
 use crate::json::{find, is_set, short};
 
 const VERSIONS: &str = "version_data.versions";
-const PATHS: &str = "rules per path are not supported yet: remove the entry or set its \"disabled\"";
+const PATHS: &str = "these rules for single paths are not supported yet: remove the entry or set its \"disabled\"";
+
+/// Lists of rules per path that are built.
+const BUILT: [&str; 11] = [
+    "ignored",
+    "white_list",
+    "black_list",
+    "internal",
+    "mock_response",
+    "transform_headers",
+    "transform_response_headers",
+    "hard_timeouts",
+    "url_rewrites",
+    "method_transforms",
+    "size_limits",
+];
 
 /// Lists of rules per path that decide nothing, with what they are reported as.
 const HARMLESS: [(&str, &str); 4] = [
@@ -17,60 +36,66 @@ const HARMLESS: [(&str, &str); 4] = [
     ("do_not_track_endpoints", "version_data.versions.*.extended_paths.do_not_track_endpoints"),
 ];
 
-/// Checks the version that all requests get; of several, one must plainly be it.
+static NONE: LazyLock<ExtendedPaths> = LazyLock::new(ExtendedPaths::default);
+
+/// Why no version of an unversioned API is in force: nobody gets in.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum NoVersion {
+    /// Several could be.
+    #[error("more than one of version_data.versions is the default: keep one entry")]
+    Ambiguous,
+    /// None is.
+    #[error("none of version_data.versions is the default: keep one entry, or name one \"Default\"")]
+    NoDefault,
+}
+
+/// Checks the versions that requests can get.
 pub(super) fn check(definition: &Definition, document: &Value, findings: &mut Findings) {
-    match in_force(definition) {
-        Ok(None) => {}
-        Ok(Some(name)) => check_rules(definition, document, name, findings),
-        Err(refusal) => findings.refusals.push(refusal),
-    }
-}
-
-pub(super) fn in_force(definition: &Definition) -> Result<Option<&str>, Refusal> {
     let data = &definition.version_data;
-    let refuse =
-        |path: &str, reason: &str| Err(Refusal { path: format!("version_data.{path}"), reason: reason.to_owned() });
-    let mut names = data.versions.keys().map(String::as_str);
-    if data.versions.is_empty() {
-        return Ok(None);
+    if data.not_versioned || definition.definition.enabled {
+        let in_force = in_force(data).ok().flatten();
+        return in_force.into_iter().for_each(|version| check_rules(version, document, findings));
     }
-    if !data.not_versioned {
-        return refuse("not_versioned", "versions are not supported yet: set it to true, with one entry in versions");
-    }
-    if data.versions.len() == 1 {
-        return Ok(names.next());
-    }
-    let mut defaults = names.filter(|name| matches!(*name, "Default" | "default" | ""));
-    match (defaults.next(), defaults.next()) {
-        (Some(name), None) => Ok(Some(name)),
-        (None, _) => refuse("versions", "none of them is the default: keep one entry"),
-        (Some(_), Some(_)) => refuse("versions", "more than one of them is the default: keep one entry"),
+    for (name, info) in &data.versions {
+        check_rules((name, info), document, findings);
     }
 }
 
-fn check_rules(definition: &Definition, document: &Value, name: &str, findings: &mut Findings) {
+/// The one version of an unversioned API.
+pub(super) fn in_force(data: &VersionData) -> Result<Option<(&str, &VersionInfo)>, NoVersion> {
+    let mut versions = data.versions.iter().map(|(name, info)| (name.as_str(), info));
+    if data.versions.len() <= 1 {
+        return Ok(versions.next());
+    }
+    let mut defaults = versions.filter(|(name, _)| matches!(*name, "Default" | "default" | ""));
+    match (defaults.next(), defaults.next()) {
+        (Some(version), None) => Ok(Some(version)),
+        (None, _) => Err(NoVersion::NoDefault),
+        (Some(_), Some(_)) => Err(NoVersion::Ambiguous),
+    }
+}
+
+fn check_rules((name, info): (&str, &VersionInfo), document: &Value, findings: &mut Findings) {
     // Names of versions may hold dots, so the way to one is not a path.
     let versions = find(document, VERSIONS);
-    let info = &definition.version_data.versions[name];
     let below = format!("{VERSIONS}.{name}.");
-    if ends(&info.expires) {
-        let reason = format!("{:?}: expiry of versions is not supported yet: empty it", info.expires);
-        findings.refusals.push(Refusal { path: format!("{below}expires"), reason });
-    }
     for version in versions.iter().filter_map(|versions| versions.value.get(name)) {
-        findings.refusals.extend(rules::VERSION.iter().flat_map(|rule| rule.broken_in(version, &below)));
-        let lists = if info.use_extended_paths { "extended_paths" } else { "paths" };
-        for list in find(version, &format!("{lists}.*")) {
-            check_list(&list.path, list.value, &below, findings);
+        if info.use_extended_paths {
+            for list in find(version, "extended_paths.*") {
+                check_list(&list.path, list.value, &below, findings);
+            }
         }
     }
 }
 
 fn check_list(path: &str, list: &Value, below: &str, findings: &mut Findings) {
+    let key = path.rsplit('.').next().unwrap_or(path);
+    if BUILT.iter().any(|built| key.eq_ignore_ascii_case(built)) {
+        return;
+    }
     let entries = find(list, "*").into_iter().filter(|entry| {
         is_set(entry.value) && !find(entry.value, "disabled").iter().any(|switch| is_set(switch.value))
     });
-    let key = path.rsplit('.').next().unwrap_or(path);
     let harmless = HARMLESS.iter().find(|(name, _)| key.eq_ignore_ascii_case(name));
     for entry in entries {
         match harmless {
@@ -84,8 +109,9 @@ fn check_list(path: &str, list: &Value, below: &str, findings: &mut Findings) {
     }
 }
 
-/// Whether a date will be reached: samples that everybody copies end in the year 3000.
-fn ends(expires: &str) -> bool {
-    let far = expires.get(..4).and_then(|year| year.parse().ok()).is_some_and(|year: u16| year >= 2500);
-    !matches!(expires, "" | "-1") && !far
+impl VersionInfo {
+    /// The rules for single paths that count.
+    pub fn extended(&self) -> &ExtendedPaths {
+        if self.use_extended_paths { &self.extended_paths } else { &NONE }
+    }
 }

@@ -22,6 +22,9 @@ impl Failure {
             Self::NoSession(_) => Some(auth_failure()),
             Self::Auth(error) => is_told(error).then(auth_failure),
             Self::Denied(denied) => of_session(*denied),
+            Self::Address(_) => Some(auth_failure()),
+            Self::Version(_) => Some((Name::VersionFailure, "Attempted access to disallowed version / path.")),
+            Self::Size(_) | Self::Rewrite(_) | Self::Loop(_) => None,
             Self::Hook { .. }
             | Self::NoDriver { .. }
             | Self::NoIdentity(_)

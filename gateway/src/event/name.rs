@@ -15,6 +15,8 @@ pub enum Name {
     OrgQuotaExceeded,
     /// The rate of an organisation was used up.
     OrgRateLimitExceeded,
+    /// A request was for no version of an API, or its version kept it out.
+    VersionFailure,
     /// A key was made.
     TokenCreated,
     /// A key was changed.
@@ -24,13 +26,14 @@ pub enum Name {
 }
 
 /// Events of requests: handlers stand in API definitions.
-pub(super) const OF_APIS: [Name; 6] = [
+pub(super) const OF_APIS: [Name; 7] = [
     Name::AuthFailure,
     Name::KeyExpired,
     Name::RateLimitExceeded,
     Name::QuotaExceeded,
     Name::OrgQuotaExceeded,
     Name::OrgRateLimitExceeded,
+    Name::VersionFailure,
 ];
 /// Events of the control API: handlers stand in `tyk.conf`.
 pub(super) const OF_THE_SYSTEM: [Name; 3] = [Name::TokenCreated, Name::TokenUpdated, Name::TokenDeleted];
@@ -45,6 +48,7 @@ impl Name {
             Self::QuotaExceeded => "QuotaExceeded",
             Self::OrgQuotaExceeded => "OrgQuotaExceeded",
             Self::OrgRateLimitExceeded => "OrgRateLimitExceeded",
+            Self::VersionFailure => "VersionFailure",
             Self::TokenCreated => "TokenCreated",
             Self::TokenUpdated => "TokenUpdated",
             Self::TokenDeleted => "TokenDeleted",

@@ -35,8 +35,17 @@ struct Meta<'a> {
 #[derive(Serialize)]
 #[serde(untagged, rename_all_fields = "PascalCase")]
 enum Facts<'a> {
-    Request { path: &'a str, origin: &'a str, key: &'a str },
-    Key { org: &'a str, key: &'a str },
+    Request {
+        path: &'a str,
+        origin: &'a str,
+        key: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+    },
+    Key {
+        org: &'a str,
+        key: &'a str,
+    },
 }
 
 #[derive(Serialize)]
@@ -59,7 +68,9 @@ pub(super) fn payload(event: &Event, handler: &str, origin: &Origin) -> Result<S
 
 fn meta(event: &Event) -> Meta<'_> {
     let subject = match &event.subject {
-        Subject::Request { path, client, key, .. } => Facts::Request { path, origin: client, key },
+        Subject::Request { path, client, key, reason, .. } => {
+            Facts::Request { path, origin: client, key, reason: *reason }
+        }
         Subject::Key { org_id, key } => Facts::Key { org: org_id, key },
     };
     Meta { message: event.message, originating_request: originating_request(event), subject }
@@ -99,6 +110,7 @@ mod tests {
             path: "/x/<a>".into(),
             client: "127.0.0.1".into(),
             key: "\"k\"\u{2028}".into(),
+            reason: None,
         };
         assert_eq!(
             text(subject),
@@ -109,6 +121,13 @@ mod tests {
                 r#""handler_name":"h","spec":{"APIID":"a1","OrgID":"o\u00261"}}"#
             )
         );
+    }
+
+    #[test]
+    fn a_request_that_its_version_keeps_out_says_why() {
+        let (path, client, key) = ("/x".into(), "127.0.0.1".into(), String::new());
+        let told = text(Subject::Request { wire: Vec::new(), path, client, key, reason: Some("forbidden") });
+        assert!(told.contains(r#""Key":"","Reason":"forbidden"}"#), "{told}");
     }
 
     #[test]

@@ -141,8 +141,13 @@ mod tests {
     }
 
     fn event(wire: usize) -> Event {
-        let subject =
-            Subject::Request { wire: vec![0; wire], path: String::new(), client: String::new(), key: String::new() };
+        let subject = Subject::Request {
+            wire: vec![0; wire],
+            path: String::new(),
+            client: String::new(),
+            key: String::new(),
+            reason: None,
+        };
         Event { name: Name::TokenCreated, message: "", subject, at: UNIX_EPOCH }
     }
 

@@ -36,6 +36,7 @@ enum Fact {
     Origin,
     Key,
     Org,
+    Reason,
 }
 
 /// Why a template cannot be used.
@@ -114,6 +115,7 @@ impl Fact {
             ".Meta.Origin" => Self::Origin,
             ".Meta.Key" => Self::Key,
             ".Meta.Org" => Self::Org,
+            ".Meta.Reason" => Self::Reason,
             _ => return None,
         })
     }
@@ -128,7 +130,10 @@ impl Fact {
             (Self::Origin, Subject::Request { client, .. }) => client.into(),
             (Self::Key, Subject::Request { key, .. } | Subject::Key { key, .. }) => key.into(),
             (Self::Org, Subject::Key { org_id, .. }) => org_id.into(),
-            (Self::Path | Self::Origin, Subject::Key { .. }) | (Self::Org, Subject::Request { .. }) => "".into(),
+            (Self::Reason, Subject::Request { reason, .. }) => reason.unwrap_or_default().into(),
+            (Self::Path | Self::Origin | Self::Reason, Subject::Key { .. }) | (Self::Org, Subject::Request { .. }) => {
+                "".into()
+            }
         }
     }
 }
@@ -149,7 +154,7 @@ mod tests {
 
     fn event() -> Event {
         let (path, client, key) = ("/a".into(), "10.0.0.1".into(), "a\"b".into());
-        let subject = Subject::Request { wire: b"GET".to_vec(), path, client, key };
+        let subject = Subject::Request { wire: b"GET".to_vec(), path, client, key, reason: None };
         Event { name: Name::RateLimitExceeded, message: "Rate Limit Exceeded", subject, at: UNIX_EPOCH }
     }
 

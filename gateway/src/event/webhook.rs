@@ -147,7 +147,7 @@ mod tests {
 
     fn event(key: &str) -> Event {
         let (path, client, key) = ("/a".into(), "10.0.0.1".into(), key.into());
-        let subject = Subject::Request { wire: Vec::new(), path, client, key };
+        let subject = Subject::Request { wire: Vec::new(), path, client, key, reason: None };
         Event { name: Name::AuthFailure, message: "Auth Failure", subject, at: UNIX_EPOCH }
     }
 

@@ -78,6 +78,19 @@ impl Head {
         self.unsendable.method.as_deref().unwrap_or(self.method.as_str())
     }
 
+    /// No method means GET; one that is no token is kept for hooks to see and for the proxy to refuse.
+    pub fn set_method(&mut self, method: String) {
+        if method == self.method_text() {
+            return;
+        }
+        self.unsendable.method = None;
+        match Method::from_bytes(method.as_bytes()) {
+            Ok(known) => self.method = known,
+            Err(_) if method.is_empty() => self.method = Method::GET,
+            Err(_) => self.unsendable.method = Some(method),
+        }
+    }
+
     /// Takes a header out, in any spelling, and even if it cannot be sent.
     pub fn remove(&mut self, name: &str) {
         self.headers.remove(name);

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use coprocess::{MiniRequestObject, ReturnOverrides};
-use http::{HeaderName, HeaderValue, Method, header::HOST};
+use http::{HeaderName, HeaderValue, header::HOST};
 use thiserror::Error;
 
-use crate::exchange::{Exchange, Head, Target, TargetError, query};
+use crate::exchange::{Exchange, Head, Pending, Target, TargetError, query};
 
 /// Why a returned object cannot be applied.
 #[derive(Debug, Error)]
@@ -29,10 +29,22 @@ pub(super) fn apply(request: MiniRequestObject, exchange: &mut Exchange) -> Resu
     }
     let head = &mut exchange.head;
     edit_headers(head, &request.delete_headers, request.set_headers);
-    if let Some(target) = edit_target(&head.target, &request.url, &request.delete_params, &request.add_params)? {
-        head.target = target;
+    let pending = exchange.passage.pending.as_deref_mut();
+    let (rewrite, method) =
+        pending.map_or((None, None), |Pending { target, method }| (target.as_mut(), method.as_mut()));
+    let (params, url) = ((&*request.delete_params, &request.add_params), &request.url);
+    match rewrite {
+        Some(rewrite) => rewrite_target(&mut head.target, rewrite, url, params)?,
+        None => {
+            if let Some(target) = edit_target(&head.target, url, params)? {
+                head.target = target;
+            }
+        }
     }
-    edit_method(head, request.method);
+    match method {
+        Some(pending) => *pending = request.method,
+        None => head.set_method(request.method),
+    }
     Ok(request.return_overrides)
 }
 
@@ -51,13 +63,29 @@ fn edit_headers(head: &mut Head, delete: &[String], set: HashMap<String, String>
     }
 }
 
+/// Of a request that is rewritten the url is the new target as it is; parameters are edited in the old one.
+fn rewrite_target(
+    current: &mut Target,
+    rewrite: &mut Target,
+    url: &str,
+    params: (&[String], &HashMap<String, String>),
+) -> Result<(), TargetError> {
+    if url != rewrite.as_str() {
+        *rewrite = Target::parse(url)?;
+    }
+    let unchanged = current.as_str().to_owned();
+    if let Some(edited) = edit_target(current, &unchanged, params)? {
+        *current = edited;
+    }
+    Ok(())
+}
+
 /// The target that the url and the parameter edits make; `None` if nothing changed. The query of
 /// the url counts only where it says the same as the current query after the edits.
 fn edit_target(
     current: &Target,
     url: &str,
-    delete: &[String],
-    add: &HashMap<String, String>,
+    (delete, add): (&[String], &HashMap<String, String>),
 ) -> Result<Option<Target>, TargetError> {
     let untouched = delete.is_empty() && add.is_empty();
     if untouched && url == current.as_str() {
@@ -79,19 +107,6 @@ fn edit_target(
     }
     let encoded = query::encode(&wanted);
     Ok(Some(returned.with_query(Some(encoded.as_str()).filter(|query| !query.is_empty()))))
-}
-
-/// No method means GET; one that is no token is kept for hooks to see and for the proxy to refuse.
-fn edit_method(head: &mut Head, method: String) {
-    if method == head.method_text() {
-        return;
-    }
-    head.unsendable.method = None;
-    match Method::from_bytes(method.as_bytes()) {
-        Ok(known) => head.method = known,
-        Err(_) if method.is_empty() => head.method = Method::GET,
-        Err(_) => head.unsendable.method = Some(method),
-    }
 }
 
 /// What a plugin asks to change, for people who watch.
@@ -135,7 +150,7 @@ mod tests {
     fn target(current: &str, url: &str, delete: &[&str], add: &[(&str, &str)]) -> String {
         let current = Target::parse(current).unwrap();
         let delete: Vec<_> = delete.iter().map(|name| (*name).to_owned()).collect();
-        let edited = edit_target(&current, url, &delete, &map(add)).unwrap();
+        let edited = edit_target(&current, url, (&delete, &map(add))).unwrap();
         edited.unwrap_or(current).as_str().to_owned()
     }
 
@@ -181,11 +196,11 @@ mod tests {
     #[test]
     fn no_method_is_get_and_an_illegal_one_is_kept_aside() {
         let mut head = head();
-        edit_method(&mut head, "post".into());
+        head.set_method("post".into());
         assert_eq!(head.method.as_str(), "post");
-        edit_method(&mut head, "GE T".into());
+        head.set_method("GE T".into());
         assert_eq!((head.method_text(), head.unsendable.is_empty()), ("GE T", false));
-        edit_method(&mut head, String::new());
+        head.set_method(String::new());
         assert_eq!((head.method_text(), head.unsendable.is_empty()), ("GET", true));
     }
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 use thiserror::Error;
 
 use super::{Hook, session_part, text_of};
-use crate::exchange::{Exchange, Head, canonical, query};
+use crate::exchange::{Exchange, Head, Pending, canonical, query};
 
 /// Why a request or reply cannot be put into an object: its strings must be UTF-8.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) fn build(
     Ok(Object {
         hook_type: hook.kind.on_the_wire().into(),
         hook_name: hook.name.to_string(),
-        request: Some(request(&exchange.head, body, hook.raw_body_only)?),
+        request: Some(request(&exchange.head, exchange.passage.pending.as_deref(), body, hook.raw_body_only)?),
         session,
         metadata,
         spec: HashMap::clone(&hook.spec),
@@ -44,15 +44,23 @@ pub(super) fn build(
     })
 }
 
-fn request(head: &Head, body: &Bytes, raw_body_only: bool) -> Result<MiniRequestObject, ObjectError> {
+/// A request as it stands, with what is pending as if it were done.
+fn request(
+    head: &Head,
+    pending: Option<&Pending>,
+    body: &Bytes,
+    raw_body_only: bool,
+) -> Result<MiniRequestObject, ObjectError> {
+    let rewrite = pending.and_then(|pending| pending.target.as_ref());
+    let method = pending.and_then(|pending| pending.method.as_deref());
     Ok(MiniRequestObject {
         headers: request_headers(head)?,
         body: text_of(body, raw_body_only),
-        url: head.target.as_str().to_owned(),
+        url: rewrite.unwrap_or(&head.target).as_str().to_owned(),
         params: params(head.target.query())?,
         return_overrides: Some(ReturnOverrides { response_code: -1, ..Default::default() }),
-        method: head.method_text().to_owned(),
-        request_uri: request_uri(head),
+        method: method.unwrap_or_else(|| head.method_text()).to_owned(),
+        request_uri: rewrite.map_or_else(|| request_uri(head), |target| target.resource().into_owned()),
         scheme: "http".to_owned(),
         raw_body: body.clone(),
         ..Default::default()
@@ -130,20 +138,20 @@ mod tests {
     #[test]
     fn headers_come_with_canonical_names_first_values_and_the_host() {
         let head = head("/x", &[("host", b"h.test"), ("x-a", b"1"), ("x-a", b"2"), ("empty", b"")]);
-        let object = request(&head, &Bytes::new(), false).unwrap();
+        let object = request(&head, None, &Bytes::new(), false).unwrap();
         assert_eq!(object.headers, map(&[("Host", "h.test"), ("X-A", "1"), ("Empty", "")]));
     }
 
     #[test]
     fn params_are_decoded_first_values() {
-        let object = request(&head("/x?a=1&a=2&b&c=x+y&f=%zz", &[]), &Bytes::new(), false).unwrap();
+        let object = request(&head("/x?a=1&a=2&b&c=x+y&f=%zz", &[]), None, &Bytes::new(), false).unwrap();
         assert_eq!(object.params, map(&[("a", "1"), ("b", ""), ("c", "x y")]));
     }
 
     #[test]
     fn a_body_is_text_only_if_it_is_utf8_and_wanted() {
         let head = head("/x", &[]);
-        let body = |bytes: &'static [u8], raw| request(&head, &Bytes::from_static(bytes), raw).unwrap();
+        let body = |bytes: &'static [u8], raw| request(&head, None, &Bytes::from_static(bytes), raw).unwrap();
         assert_eq!(body(b"text", false).body, "text");
         assert_eq!((body(b"text", true).body, body(b"\xff", false).body), (String::new(), String::new()));
         assert_eq!(body(b"\xff", false).raw_body, Bytes::from_static(b"\xff"));
@@ -151,7 +159,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_utf8_make_no_object() {
-        let refused = |head: &Head| request(head, &Bytes::new(), false).unwrap_err();
+        let refused = |head: &Head| request(head, None, &Bytes::new(), false).unwrap_err();
         assert_eq!(refused(&head("/x", &[("x-l", b"caf\xe9")])), ObjectError::Header("X-L".into()));
         assert_eq!(refused(&head("/x?a=%ff", &[])), ObjectError::Param("a".into()));
     }

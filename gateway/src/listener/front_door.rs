@@ -9,9 +9,10 @@ use hyper::body::Incoming;
 
 use super::Gateway;
 use crate::api::Api;
+use crate::chain::End;
 use crate::control;
 use crate::error::{Refusal, Stop};
-use crate::exchange::{Body, Exchange, Head, Notes, ReadError, Reply, Standing, Streaming, Upgrade};
+use crate::exchange::{Body, Exchange, Head, Notes, Passage, ReadError, Reply, Standing, Streaming, Upgrade};
 use crate::sockets::Sockets;
 use crate::telemetry::Access;
 
@@ -34,7 +35,8 @@ pub(super) async fn answer(
     };
     let body = Body::Stream(Streaming::new(incoming));
     let (session, standing, client, context) = (None, Standing::default(), client.clone(), None);
-    let mut exchange = Box::new(Exchange { head, body, upgrade, session, standing, client, context, notes });
+    let passage = Passage::default();
+    let mut exchange = Box::new(Exchange { head, body, upgrade, session, standing, passage, client, context, notes });
     if let Some(limit) = gateway.config.http.max_request_body_size
         && let Err(refusal) = measure(&mut exchange.body, limit).await
     {
@@ -76,9 +78,7 @@ async fn route(gateway: &Gateway, sockets: &Arc<Sockets>, mut exchange: Box<Exch
 
 async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, exchange: Box<Exchange>) -> Reply {
     let mut access = Access::new(&api.id, exchange);
-    let outcome = api.chain.run(&mut access.exchange, sockets).await;
-    api.chain.report(outcome.as_ref().err(), &mut access.exchange).await;
-    let mut reply = match outcome {
+    let mut reply = match run(gateway, sockets, api, &mut access.exchange).await {
         Ok(reply) => reply,
         Err(Stop::Answer(reply)) => *reply,
         Err(Stop::Refusal(refusal)) => {
@@ -99,6 +99,21 @@ async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, exchange: B
     }
     access.answered(reply.status());
     reply
+}
+
+/// Takes an exchange through the chain of its API, and of those that it is sent to.
+async fn run(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, exchange: &mut Exchange) -> Result<Reply, Stop> {
+    let mut other: Option<Arc<Api>> = None;
+    loop {
+        let chain = &other.as_deref().unwrap_or(api).chain;
+        let end = match chain.run(exchange, sockets).await {
+            Ok(End::Elsewhere(to)) => gateway.registry.load().elsewhere(to, other.clone()).map_err(Stop::from),
+            Ok(End::Reply(reply)) => return Ok(reply),
+            Err(stop) => Err(stop),
+        };
+        chain.report(end.as_ref().err(), exchange).await;
+        other = end?;
+    }
 }
 
 /// The path that an unclean one should have been: rooted, without empty, `.` and `..` segments.

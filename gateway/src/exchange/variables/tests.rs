@@ -7,7 +7,7 @@ use http::{HeaderValue, Request};
 use serde_json::json;
 
 use super::*;
-use crate::exchange::{Body, Head, Notes, Standing};
+use crate::exchange::{Body, Head, Notes, Passage, Standing};
 use crate::session::{Session, State};
 
 const EVERYTHING: Scope<'_> = Scope { context: true, secrets: None };
@@ -16,7 +16,8 @@ fn exchange(request: http::request::Builder, body: &'static str) -> Exchange {
     let head = Head::new(request.body(()).unwrap().into_parts().0).unwrap();
     let (upgrade, session, standing, context) = (None, None, Standing::default(), None);
     let (client, notes) = (HeaderValue::from_static("10.0.0.1"), Notes::start());
-    Exchange { head, body: Body::whole(body), upgrade, session, standing, client, context, notes }
+    let passage = Passage::default();
+    Exchange { head, body: Body::whole(body), upgrade, session, standing, passage, client, context, notes }
 }
 
 fn get() -> http::request::Builder {

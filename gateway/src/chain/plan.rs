@@ -1,0 +1,263 @@
+//! What happens to requests of one version of an API, step by step.
+
+use std::sync::Arc;
+
+use http::header::{HeaderName, TRAILER};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use tokio::time::timeout;
+
+use super::addresses::Addresses;
+use super::endpoints::Endpoints;
+use super::gate::Gate;
+use super::rewrite::{MethodChange, Rewrite};
+use super::size::SizeLimits;
+use super::timeouts::Timeouts;
+use super::{ApiLimit, End, HeaderChange, Limits, Organisation, redirect, rewrite};
+use crate::auth::{Auth, Strip};
+use crate::config::RateHeaders;
+use crate::error::{Failure, Stop};
+use crate::exchange::{Exchange, ReadError, Reply, standing};
+use crate::hook::Hook;
+use crate::session::Session;
+use crate::sockets::Sockets;
+use crate::upstream::{Upstream, UpstreamError, strip_hop_by_hop};
+
+/// Where, below the listen path, a caller is told its limits.
+const OWN_LIMITS: &str = "/tyk/rate-limits/";
+const EXPIRES: HeaderName = HeaderName::from_static("x-tyk-api-expires");
+const ZERO: HeaderValue = HeaderValue::from_static("0");
+
+/// One step before the upstream.
+pub(super) enum Step {
+    /// A Pre, PostKeyAuth or Post hook.
+    Hook(Hook),
+    /// Lists of client addresses.
+    Addresses(Box<Addresses>),
+    /// The limits of the API's organisation.
+    Organisation(Arc<Organisation>),
+    /// How long bodies may be.
+    Sizes(Box<SizeLimits>),
+    /// Remembers the request for variables; with `forms` the form in its body too.
+    Remember { forms: bool },
+    /// The methods of auth.
+    Auth(Arc<Auth>),
+    /// Takes credentials out of the request.
+    Strip(Strip),
+    /// Where the quota stands, for PostKeyAuth hooks.
+    NoteQuota(Arc<Limits>),
+    /// Expiry, access rights, allowed URLs, rate and quota of the session.
+    Limits(Arc<Limits>),
+    /// The rate of all callers together.
+    ApiLimit(Arc<ApiLimit>),
+    /// Headers that every request gets or loses.
+    Headers(HeaderChange),
+    /// Headers that requests for some paths get or lose.
+    PathHeaders(Box<Endpoints<HeaderChange>>),
+    /// Other targets for some paths.
+    Rewrite(Box<Endpoints<Rewrite>>),
+    /// Other methods for some paths.
+    Method(Box<Endpoints<MethodChange>>),
+}
+
+/// The steps that a version asks for.
+pub(super) struct Plan {
+    pub(super) api_id: Arc<str>,
+    /// What it lets through at all.
+    pub(super) gate: Option<Box<Gate>>,
+    pub(super) request: Vec<Step>,
+    pub(super) upstream: Upstream,
+    /// How long the upstream may take.
+    pub(super) timeouts: Option<Box<Timeouts>>,
+    pub(super) replies: Replies,
+    pub(super) response: Vec<Hook>,
+    pub(super) headers: RateHeaders,
+}
+
+/// What replies go through before response hooks see them.
+#[derive(Default)]
+pub(super) struct Replies {
+    /// Headers that every reply gets or loses, one change after the other.
+    pub(super) headers: Vec<HeaderChange>,
+    /// Headers that replies for some paths get or lose.
+    pub(super) path_headers: Option<Endpoints<HeaderChange>>,
+    /// When the version ends.
+    pub(super) expires: Option<HeaderValue>,
+    /// Names the version to clients that named none.
+    pub(super) version: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Plan {
+    pub(super) fn auth(&self) -> Option<&Arc<Auth>> {
+        self.request.iter().find_map(|step| match step {
+            Step::Auth(auth) => Some(auth),
+            _ => None,
+        })
+    }
+
+    pub(super) fn hooks(&self) -> impl Iterator<Item = &Hook> {
+        let before = self.request.iter().filter_map(|step| match step {
+            Step::Hook(hook) => Some(hook),
+            Step::Auth(auth) => auth.hook(),
+            _ => None,
+        });
+        before.chain(&self.response)
+    }
+
+    /// Takes `exchange` through the chain, unless a step answers in the upstream's place.
+    pub(super) async fn run(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<End, Stop> {
+        if let Some(limits) = self.asked_for_limits(exchange) {
+            return self.tell_limits(limits, exchange, sockets).await.map(End::Reply);
+        }
+        if let Some(gate) = &self.gate {
+            gate.check(exchange)?;
+        }
+        for step in &self.request {
+            step.run(exchange, sockets).await?;
+        }
+        self.forward(exchange, sockets).await
+    }
+
+    /// Sends the request where it is to go, and takes the reply through the rest of the chain.
+    async fn forward(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<End, Stop> {
+        exchange.settle();
+        if let Some(elsewhere) = redirect::follow(exchange)? {
+            return Ok(End::Elsewhere(elsewhere));
+        }
+        if !self.response.is_empty() {
+            // Response hooks get the request's body again.
+            exchange.body.read(None).await.map_err(unreadable)?;
+        }
+        let path_headers = self.replies.path_headers.as_ref().and_then(|rules| rules.find(exchange));
+        let mut reply = self.send(exchange, sockets).await.map_err(Failure::Upstream)?;
+        if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(End::Reply(reply));
+        }
+        for change in self.replies.headers.iter().chain(path_headers) {
+            change.run_on_reply(exchange, &mut reply);
+        }
+        for hook in &self.response {
+            hook.run_on_reply(exchange, &mut reply, sockets).await?;
+        }
+        self.finish(&mut reply, exchange);
+        Ok(End::Reply(reply))
+    }
+
+    async fn send(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Reply, UpstreamError> {
+        let limit = self.timeouts.as_ref().and_then(|timeouts| timeouts.of(exchange));
+        let answer = self.upstream.forward(exchange, &sockets.upstream);
+        match limit {
+            None => answer.await,
+            Some(limit) => timeout(limit, answer).await.unwrap_or_else(|_| Err(UpstreamError::HardTimeout(limit))),
+        }
+    }
+
+    /// The limits that a caller asks to be told; nobody is, where everybody may call.
+    fn asked_for_limits(&self, exchange: &Exchange) -> Option<&Limits> {
+        let head = &exchange.head;
+        if head.method != Method::GET || !head.target.path().ends_with(OWN_LIMITS) {
+            return None;
+        }
+        let limits = self.request.iter().find_map(|step| match step {
+            Step::Limits(limits) => Some(&**limits),
+            _ => None,
+        })?;
+        (limits.listen_path.strip(&head.target) == OWN_LIMITS).then_some(limits)
+    }
+
+    /// Tells a caller its limits: whoever may call is told, and nothing is counted but for the organisation.
+    async fn tell_limits(
+        &self,
+        limits: &Limits,
+        exchange: &mut Exchange,
+        sockets: &Arc<Sockets>,
+    ) -> Result<Reply, Stop> {
+        for step in &self.request {
+            if let Step::Addresses(_) | Step::Organisation(_) | Step::Remember { .. } | Step::Auth(_) = step {
+                step.run(exchange, sockets).await?;
+            }
+        }
+        Ok(limits.tell(exchange, &sockets.store).await?)
+    }
+
+    /// What the proxy owes the client on every reply: no hop-by-hop headers, and the quota's figures,
+    /// which are zeros for callers without a session. The rate's figures stand in their place, if
+    /// they are wanted, on replies that are not proxied, too.
+    fn finish(&self, reply: &mut Reply, exchange: &Exchange) {
+        let trailer = reply.headers().get(TRAILER).filter(|_| reply.body().bytes().is_none()).cloned();
+        let headers = reply.headers_mut();
+        strip_hop_by_hop(headers);
+        if let Some(trailer) = trailer {
+            headers.insert(TRAILER, trailer);
+        }
+        self.replies.tell_version(headers, exchange.passage.version_implied);
+        if self.headers == RateHeaders::Rates {
+            return standing::remove(headers);
+        }
+        let quota = |session: &Arc<Session>| session.quota(&self.api_id, exchange.standing.quota);
+        standing::write(
+            headers,
+            exchange.session.as_ref().map_or([ZERO; 3], |session| quota(session).map(HeaderValue::from)),
+        );
+    }
+}
+
+impl Replies {
+    /// All changes of headers.
+    pub(super) fn changes(&self) -> impl Iterator<Item = &HeaderChange> {
+        self.headers.iter().chain(self.path_headers.iter().flat_map(Endpoints::values))
+    }
+
+    fn tell_version(&self, headers: &mut HeaderMap, implied: bool) {
+        if let Some(expires) = &self.expires {
+            headers.insert(EXPIRES, expires.clone());
+        }
+        if let Some((name, version)) = self.version.as_ref().filter(|_| implied) {
+            headers.insert(name, version.clone());
+        }
+    }
+}
+
+pub(super) fn unreadable(error: ReadError) -> Failure {
+    Failure::Upstream(UpstreamError::Body(error.to_string()))
+}
+
+impl Step {
+    async fn run(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<(), Stop> {
+        match self {
+            Self::Hook(hook) => hook.run(exchange, sockets).await.map(drop),
+            Self::Addresses(addresses) => Ok(addresses.check(exchange)?),
+            Self::Sizes(sizes) => Ok(sizes.check(exchange)?),
+            Self::Auth(auth) => {
+                // The caller of a request that came back is known.
+                let known = exchange.passage.returned && exchange.session.is_some();
+                if known || exchange.passage.ignored { Ok(()) } else { auth.run(exchange, sockets).await }
+            }
+            Self::Remember { forms } => Ok(exchange.remember(*forms).await.map_err(unreadable)?),
+            Self::Strip(strip) => {
+                strip.run(&mut exchange.head);
+                Ok(())
+            }
+            Self::Headers(headers) => {
+                headers.run_on_request(exchange);
+                Ok(())
+            }
+            Self::Organisation(organisation) => Ok(organisation.check(&sockets.store).await?),
+            Self::PathHeaders(rules) => {
+                if let Some(headers) = rules.find(exchange) {
+                    headers.run_on_request(exchange);
+                }
+                Ok(())
+            }
+            Self::Rewrite(rules) => Ok(rewrite::run(rules, exchange).await?),
+            Self::Method(rules) => Ok(rewrite::change_method(rules, exchange)?),
+            Self::NoteQuota(_) | Self::Limits(_) if exchange.passage.ignored => Ok(()),
+            Self::NoteQuota(limits) => {
+                limits.note_quota(exchange, &sockets.store).await;
+                Ok(())
+            }
+            Self::Limits(limits) => Ok(limits.check(exchange, &sockets.store).await?),
+            Self::ApiLimit(_) if exchange.passage.returned => Ok(()),
+            Self::ApiLimit(limit) => Ok(limit.check(exchange, &sockets.store).await?),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Rules for single paths: what they change of a request, and how they limit it.
+
+use std::time::Duration;
+
+use outrigger_plugin::{HookResult, Plugin, SessionRequest};
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+
+use crate::harness::{Gateway, Setup, Upstream, api, listen, request, serve};
+
+/// A definition with these rules.
+fn paths(lists: Value) -> Value {
+    json!({"enable_context_vars": true, "version_data": {"versions": {"Default": {
+        "use_extended_paths": true, "extended_paths": lists,
+    }}}})
+}
+
+fn rewrite(rule: Value) -> Value {
+    paths(json!({"url_rewrites": [rule]}))
+}
+
+#[tokio::test]
+async fn a_rewrite_takes_groups_of_its_pattern_and_variables() {
+    let upstream = Upstream::start().await;
+    let rule = rewrite(json!({
+        "path": "/users/{id}", "method": "GET", "match_pattern": r"/users/(\w+)/(\w+)",
+        "rewrite_to": "/$2?user=$1&agent=$tyk_context.headers_User_Agent",
+    }));
+    let gateway = Gateway::start(api(&upstream).with(rule)).await;
+    let sent = |method: &str| request(method, "/users/ann/orders?old=1").header("User-Agent", "test");
+    for (method, target) in [("GET", "/orders?user=ann&agent=test"), ("POST", "/users/ann/orders?old=1")] {
+        gateway.send(sent(method), "").await;
+        assert_eq!(upstream.last().target, target);
+    }
+    gateway.get("/users/ann").await;
+    assert_eq!(upstream.last().target, "/users/ann", "the pattern does not match");
+}
+
+#[tokio::test]
+async fn the_first_trigger_that_fits_has_the_target() {
+    let upstream = Upstream::start().await;
+    let matches = |pattern: &str| json!({"match_rx": pattern});
+    let rule = rewrite(json!({
+        "path": "/x", "match_pattern": "/x", "rewrite_to": "/otherwise",
+        "triggers": [
+            {"on": "all", "rewrite_to": "/both", "options": {
+                "header_matches": {"X-Kind": matches("^big$")},
+                "query_val_matches": {"q": {"match_rx": "no", "reverse": true}},
+            }},
+            {"on": "any", "rewrite_to": "/body/$tyk_context.trigger-1-payload-0-1", "options": {
+                "payload_matches": matches("id=([0-9]+)"),
+                "header_matches": {"X-Kind": matches("^never$")},
+            }},
+            {"on": "any", "rewrite_to": "/part/$tyk_context.trigger-2-part-0", "options": {
+                "path_part_matches": {"part": matches("^y.*")},
+            }},
+        ],
+    }));
+    let gateway = Gateway::start(api(&upstream).with(rule)).await;
+    for (path, kind, body, target) in [
+        ("/x", "big", "", "/both"),
+        ("/x?q=no", "big", "", "/otherwise"),
+        ("/x", "small", "id=42", "/body/42"),
+        ("/x/yes", "small", "", "/part/yes"),
+        ("/x", "small", "", "/otherwise"),
+    ] {
+        gateway.send(request("POST", path).header("X-Kind", kind), body).await;
+        assert_eq!(upstream.last().target, target, "{path} {kind} {body}");
+    }
+}
+
+struct Witness;
+
+impl Plugin for Witness {
+    async fn post(&self, request: &mut SessionRequest) -> HookResult {
+        let seen = format!("{} {}", request.method(), request.url());
+        request.set_header("X-Seen", seen);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn post_hooks_see_the_new_method_and_an_impossible_one_is_refused() {
+    let upstream = Upstream::start().await;
+    let rules = paths(json!({"method_transforms": [
+        {"path": "/put", "method": "POST", "to_method": "put"},
+        {"path": "/fly", "to_method": "FLY"},
+    ]}));
+    let gateway = Gateway::start(api(&upstream).with(rules).post(serve(Witness).await)).await;
+    gateway.post("/put", "body").await;
+    let received = upstream.last();
+    assert_eq!((&*received.method, received.header("X-Seen"), received.text()), ("PUT", Some("PUT /put"), "body"));
+    let refused = gateway.get("/fly").await;
+    assert_eq!((refused.status(), &*refused.error()), (405, "Method not allowed"));
+}
+
+#[tokio::test]
+async fn headers_change_on_the_paths_that_say_so() {
+    let upstream = Upstream::start().await;
+    let change = json!({"path": "/a", "method": "GET", "delete_headers": ["X-Old"], "add_headers": {"X-New": "1"}});
+    let back = json!({"path": "/a", "method": "GET", "add_headers": {"X-Back": "2"}});
+    let rules = paths(json!({"transform_headers": [change], "transform_response_headers": [back]}));
+    let gateway = Gateway::start(api(&upstream).with(rules)).await;
+    for (path, old, new, back) in [("/a", None, Some("1"), Some("2")), ("/b", Some("0"), None, None)] {
+        let answer = gateway.send(request("GET", path).header("X-Old", "0"), "").await;
+        let received = upstream.last();
+        assert_eq!((received.header("X-Old"), received.header("X-New"), answer.header("X-Back")), (old, new, back));
+    }
+}
+
+#[tokio::test]
+async fn a_body_may_be_no_longer_than_its_path_allows() {
+    let upstream = Upstream::start().await;
+    let limits = paths(json!({"size_limits": [{"path": "/small", "size_limit": 3}]}));
+    let gateway = Gateway::start(api(&upstream).with(limits)).await;
+    let status = async |path: &str, body: &str| gateway.post(path, body).await.status();
+    assert_eq!(
+        [status("/small", "abc").await, status("/small", "abcd").await, status("/big", "abcd").await],
+        [200, 400, 200]
+    );
+    assert_eq!(gateway.get("/small").await.status(), 200, "a request without a body has nothing to tell");
+}
+
+#[tokio::test]
+async fn an_upstream_that_takes_longer_than_its_path_allows_is_not_waited_for() {
+    let silent = listen().await;
+    let address = silent.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((mut socket, _)) = silent.accept().await {
+            let _ = socket.read(&mut [0; 1024]).await;
+            kept.push(socket);
+        }
+    });
+    let limits = paths(json!({"hard_timeouts": [{"path": "/x", "duration": "200ms", "timeout": 60}]}));
+    let gateway = Gateway::start(crate::harness::Api::to(&format!("http://{address}/")).with(limits)).await;
+    let answer = tokio::time::timeout(Duration::from_secs(20), gateway.get("/x")).await.unwrap();
+    assert_eq!((answer.status(), &*answer.error()), (504, "Upstream service reached hard timeout."));
+}
+
+#[tokio::test]
+async fn addresses_are_let_in_or_kept_out() {
+    let upstream = Upstream::start().await;
+    let setup = Setup::new()
+        .api(api(&upstream).named("only").with(json!({"allowed_ips": ["10.0.0.0/8"]})))
+        .api(api(&upstream).named("but").with(json!({"blacklisted_ips": ["10.0.0.0/8"]})));
+    let gateway = Gateway::start(setup).await;
+    for (path, address, status) in
+        [("/only/", "10.1.1.1", 200), ("/only/", "192.0.2.1", 403), ("/but/", "10.1.1.1", 403)]
+    {
+        let answer = gateway.send(request("GET", path).header("X-Real-IP", address), "").await;
+        assert_eq!(answer.status(), status, "{path} {address}");
+    }
+    assert_eq!(gateway.get("/only/").await.error(), "access from this IP has been disallowed");
+}
