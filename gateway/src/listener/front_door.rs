@@ -106,13 +106,12 @@ async fn run(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, exchange: &mu
     let mut other: Option<Arc<Api>> = None;
     loop {
         let chain = &other.as_deref().unwrap_or(api).chain;
-        let end = match chain.run(exchange, sockets).await {
-            Ok(End::Elsewhere(to)) => gateway.registry.load().elsewhere(to, other.clone()).map_err(Stop::from),
-            Ok(End::Reply(reply)) => return Ok(reply),
-            Err(stop) => Err(stop),
-        };
+        let end = chain.run(exchange, sockets).await;
         chain.report(end.as_ref().err(), exchange).await;
-        other = end?;
+        match end? {
+            End::Reply(reply) => return Ok(reply),
+            End::Elsewhere(to) => other = gateway.registry.load().elsewhere(to, other)?,
+        }
     }
 }
 
