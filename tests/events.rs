@@ -358,3 +358,33 @@ async fn handlers_that_cannot_hear_are_named_and_the_api_is_served() {
         assert!(line.contains("api.json") && line.contains("hears nothing"), "{line}");
     }
 }
+
+#[tokio::test]
+async fn the_monitor_hears_once_that_a_share_of_a_quota_is_used() {
+    let (upstream, receiver) = (Upstream::start().await, Upstream::start().await);
+    let hook =
+        json!({"method": "POST", "target_path": format!("http://{}/hook", receiver.address), "event_timeout": 3600});
+    let monitor = json!({"enable_trigger_monitors": true, "monitor_user_keys": true, "global_trigger_limit": 100.0, "configuration": hook});
+    let setup = Setup::from(protected(&upstream, &[])).conf(json!({"secret": "s", "monitor": monitor}));
+    let gateway = Gateway::start(setup).await;
+    let session = json!({"org_id": "default", "quota_max": 4, "quota_renewal_rate": 3600,
+        "monitor": {"trigger_limits": [50.0, 75.0]},
+        "access_rights": {"api": {"api_id": "api", "versions": ["Default"]}}});
+    let make = request("POST", "/tyk/keys/watched").header("X-Tyk-Authorization", "s");
+    assert_eq!(gateway.send(make, &session.to_string()).await.status(), 200);
+
+    for status in [200, 200, 200, 200, 403] {
+        let call = request("GET", "/x").header("Authorization", "watched");
+        assert_eq!(gateway.send(call, "").await.status(), status);
+    }
+
+    until("three webhooks", async || receiver.requests().len() >= 3).await;
+    let mut told: Vec<_> = receiver.requests().iter().map(|hook| hook.text().to_owned()).collect();
+    told.sort();
+    let shares = |limit: i64| {
+        format!(
+            r#"{{"event":"TriggerExceeded","message":"Quota trigger reached","org":"default","key":"defaultwatched","trigger_limit":"{limit}","usage_percentage":"{limit}"}}"#
+        )
+    };
+    assert_eq!(told, [shares(100), shares(50), shares(75)]);
+}

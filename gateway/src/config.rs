@@ -7,6 +7,7 @@ mod error;
 mod identity;
 mod keys;
 mod limits;
+mod monitor;
 mod plugin_servers;
 mod reference;
 mod storage;
@@ -31,6 +32,7 @@ use self::error::Origins;
 pub use self::error::{ConfigError, Problem};
 pub use self::identity::{Keys, PolicySource};
 pub use self::limits::{Limits, RateHeaders, RateLimiter};
+pub use self::monitor::Monitor;
 pub use self::storage::{ClientCertificate, Messages, Redis, RedisTls, Secret, Server, Servers, Storage};
 pub use self::tls::{Certificate, CertificateError, Files, Pem, Tls};
 use crate::event::Handlers;
@@ -87,6 +89,8 @@ pub struct Config {
     pub messages: Messages,
     /// Who hears of keys that operators make, change and remove.
     pub events: Option<Arc<Handlers>>,
+    /// Who is told how much of quotas is used.
+    pub monitor: Option<Arc<Monitor>>,
     /// How long requests in flight may take after the gateway was told to stop.
     pub grace: Duration,
     /// How long the gateway says that it is not ready before it stops to accept.

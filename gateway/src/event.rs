@@ -48,6 +48,17 @@ pub enum Subject {
         /// Why its version kept it out, if that was it.
         reason: Option<&'static str>,
     },
+    /// The quota of a key or an organisation.
+    Quota {
+        /// Its organisation.
+        org_id: String,
+        /// The key's id, or the organisation's.
+        key: String,
+        /// Which share of the quota has been reached, per cent.
+        limit: i64,
+        /// The share that is used, per cent.
+        usage: i64,
+    },
     /// A key.
     Key {
         /// Its organisation.

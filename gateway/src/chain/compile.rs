@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use self::hooks::Hooks;
 use self::version::Parts;
+use super::monitor::{Kind, Monitor};
 use super::plan::Step;
 use super::report::Reports;
 use super::versions::Versions;
@@ -81,7 +82,9 @@ fn reports(definition: &Definition, hooks: &Hooks<'_>, events: &Events) -> (Opti
 
 fn organisation(definition: &Definition, config: &Config, shared: &Shared) -> Option<Organisation> {
     let counts = config.limits.organisations && !definition.org_id.is_empty();
-    counts.then(|| Organisation::new(shared.keys.key(&definition.org_id), Arc::clone(&shared.limiter)))
+    let monitor = || Monitor::of(Kind::Organisations, config.monitor.as_ref(), &shared.events);
+    let key = || shared.keys.key(&definition.org_id);
+    counts.then(|| Organisation::new(key(), Arc::clone(&shared.limiter), monitor()))
 }
 
 /// How long an API lets sessions be stored.
@@ -123,6 +126,7 @@ fn limits(definition: &Definition, listen_path: &ListenPath, config: &Config, sh
         quota: !definition.disable_quota,
         context: definition.enable_context_vars,
         headers: config.limits.headers,
+        monitor: Monitor::of(Kind::Keys, config.monitor.as_ref(), &shared.events),
     }
 }
 

@@ -10,7 +10,6 @@ use super::endpoints::{Endpoints, Place};
 use super::{CompileError, VersionError};
 use crate::clock;
 use crate::definition::{Endpoint, Mock, VersionInfo};
-use crate::error::Stop;
 use crate::exchange::{Body, Exchange, Reply};
 use crate::pattern::ListenPath;
 use crate::pattern::endpoint::Matching;
@@ -76,21 +75,21 @@ impl Gate {
     }
 
     /// Refuses a request, answers it, or lets it through.
-    pub(super) fn check(&self, exchange: &mut Exchange) -> Result<(), Stop> {
+    pub(super) fn check(&self, exchange: &mut Exchange) -> Result<Option<Reply>, VersionError> {
         if self.expires.is_some_and(|expires| expires <= clock::unix_seconds()) {
-            return Err(VersionError::Expired.into());
+            return Err(VersionError::Expired);
         }
         let from_inside = exchange.passage.loops > 0;
         let listed = self.paths.all(exchange).find(|listed| !(from_inside && matches!(listed, Listed::Internal)));
         match listed {
-            Some(Listed::Internal | Listed::Closed) => Err(VersionError::Forbidden.into()),
-            None if self.exclusive => Err(VersionError::Forbidden.into()),
-            Some(Listed::Mock(answer)) => Err(Stop::Answer(Box::new(answer.reply()))),
+            Some(Listed::Internal | Listed::Closed) => Err(VersionError::Forbidden),
+            None if self.exclusive => Err(VersionError::Forbidden),
+            Some(Listed::Mock(answer)) => Ok(Some(answer.reply())),
             Some(Listed::Ignored) => {
                 exchange.passage.ignored = true;
-                Ok(())
+                Ok(None)
             }
-            Some(Listed::Open) | None => Ok(()),
+            Some(Listed::Open) | None => Ok(None),
         }
     }
 

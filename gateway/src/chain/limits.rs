@@ -6,6 +6,7 @@ use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use serde_json::json;
 
+use super::Monitor;
 use super::limiter::{Charge, Counted, Limiter};
 use crate::clock;
 use crate::config::RateHeaders;
@@ -34,6 +35,8 @@ pub struct Limits {
     pub context: bool,
     /// What clients are told.
     pub headers: RateHeaders,
+    /// Who is told how much of a quota is used.
+    pub monitor: Option<Monitor>,
 }
 
 /// The metadata entry that names a session's counters in its key's place.
@@ -58,6 +61,9 @@ impl Limits {
         check_rate(&counted, Denied::Rate)?;
         if let Some(quota) = quota {
             exchange.standing.quota = counted.quota.map(|counted| left(quota, counted));
+            if let (Some(monitor), Some(counted)) = (&self.monitor, counted.quota) {
+                monitor.watch(&session, quota, counted);
+            }
             check_quota(quota, &counted, Denied::Quota)?;
         }
         Ok(())

@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 
 use super::limiter::{Charge, Limiter};
 use super::limits::{check_quota, check_rate};
+use super::monitor::Monitor;
 use crate::error::Failure;
 use crate::json;
 use crate::session::{Denied, Key, Session, State};
@@ -21,6 +22,7 @@ pub struct Organisation {
     /// What the limits are told apart by from those on single APIs: an organisation has none.
     no_api: Arc<str>,
     limiter: Arc<Limiter>,
+    monitor: Option<Monitor>,
     remembered: ArcSwapOption<Remembered>,
 }
 
@@ -31,8 +33,8 @@ struct Remembered {
 
 impl Organisation {
     /// The organisation of this key; nothing is known of it yet.
-    pub fn new(key: Key, limiter: Arc<Limiter>) -> Self {
-        Self { key, no_api: "".into(), limiter, remembered: ArcSwapOption::empty() }
+    pub fn new(key: Key, limiter: Arc<Limiter>, monitor: Option<Monitor>) -> Self {
+        Self { key, no_api: "".into(), limiter, monitor, remembered: ArcSwapOption::empty() }
     }
 
     /// Lets the request pass, or says why not. An organisation without a session has no limits.
@@ -47,6 +49,9 @@ impl Organisation {
         let counted = self.limiter.count(Charge { rate, throttle: None, quota }, store).await;
         let counted = counted.map_err(|uncounted| uncounted.refuse(Denied::OrgRate, Denied::OrgQuota))?;
         check_rate(&counted, Denied::OrgRate)?;
+        if let (Some(monitor), Some(quota), Some(counted)) = (&self.monitor, quota, counted.quota) {
+            monitor.watch(&session, quota, counted);
+        }
         quota.map_or(Ok(()), |quota| check_quota(quota, &counted, Denied::OrgQuota))
     }
 

@@ -197,9 +197,9 @@ mod tests {
     fn members_of_sections_and_unknown_names_are_noted() {
         let (_, overlay) = laid(
             json!({}),
-            &[("TYK_GW_MONITOR_ANY", "set"), ("TYK_GW_TRACER_ENABLED", "false"), ("TYK_GW_NOSUCHTHING", "1")],
+            &[("TYK_GW_NEWRELIC_ANY", "set"), ("TYK_GW_TRACER_ENABLED", "false"), ("TYK_GW_NOSUCHTHING", "1")],
         );
-        assert_eq!(overlay.sections.iter().map(|key| key.path).collect::<Vec<_>>(), ["monitor"]);
+        assert_eq!(overlay.sections.iter().map(|key| key.path).collect::<Vec<_>>(), ["newrelic"]);
         assert_eq!(overlay.unknown, ["TYK_GW_NOSUCHTHING"]);
     }
 

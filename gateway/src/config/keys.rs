@@ -87,7 +87,6 @@ const NO_ANALYTICS: &str = "no analytics records are written";
 const NO_TRACES: &str = "no spans or metrics are exported";
 const NO_CLIENT_CERTIFICATES: &str = "clients are not asked for certificates";
 const NO_UPTIME_TESTS: &str = "upstreams are not tested";
-const NO_MONITORS: &str = "nobody is told how much of a quota is used";
 const NO_VAULTS: &str = "values are taken from the environment and from secrets only";
 const NO_OAUTH: &str = "there is no OAuth";
 const ONE_STORE: &str = "everything is kept in the one store that storage names";
@@ -307,7 +306,11 @@ pub(super) static KEYS: &[Key] = &[
     honoured("drl_threshold", Float),
     unsupported("drl_notification_frequency", Int, "nodes say every two seconds that they are there"),
     unsupported("drl_enable_sentinel_rate_limiter", Bool, ONE_LIMITER),
-    unsupported("monitor", Section, NO_MONITORS),
+    honoured("monitor.enable_trigger_monitors", Bool),
+    honoured("monitor.configuration", Json),
+    honoured("monitor.global_trigger_limit", Float),
+    honoured("monitor.monitor_user_keys", Bool),
+    honoured("monitor.monitor_org_keys", Bool),
     // What is told to others.
     unsupported("enable_analytics", Bool, NO_ANALYTICS),
     unsupported("analytics_config", Section, NO_ANALYTICS),
@@ -358,7 +361,7 @@ mod tests {
     #[test]
     fn a_section_covers_what_no_key_of_its_own_does() {
         assert_eq!(covering("storage.type").unwrap().path, "storage.type");
-        assert_eq!(covering("monitor.any").unwrap().path, "monitor");
+        assert_eq!(covering("opentelemetry.any").unwrap().path, "opentelemetry");
         assert_eq!(covering("secrets.any").unwrap().path, "secrets");
         assert!(covering("storagex").is_none());
     }

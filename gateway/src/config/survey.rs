@@ -71,7 +71,7 @@ mod tests {
                 "enable_config_inspection": true,
                 "hash_key_function": "",
                 "storage": {"type": "embedded"},
-                "monitor": {"a": 1, "b": 2},
+                "opentelemetry": {"a": 1, "b": 2},
                 "management_node": true,
                 "slave_options": {"use_rpc": false},
                 "no_such_key": {"a": 1, "b": 0},
@@ -79,7 +79,7 @@ mod tests {
             &[],
         );
         let paths: Vec<_> = survey.unsupported.iter().map(|(path, _)| *path).collect();
-        assert_eq!(paths, ["enable_config_inspection", "monitor"]);
+        assert_eq!(paths, ["enable_config_inspection", "opentelemetry"]);
         assert_eq!(survey.refused[0].0, "management_node");
         assert_eq!(survey.refused.len(), 1);
         assert_eq!(survey.unknown, ["no_such_key.a"]);

@@ -10,7 +10,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::written::Written;
 use super::{Config, ConfigError, HttpServer, Log, LogFormat, Messages, Origins, Problem, Secret, Upstream};
-use super::{control, identity, limits, plugin_servers, storage, tls};
+use super::{control, identity, limits, monitor, plugin_servers, storage, tls};
 use crate::event::{Compiled, Handlers};
 use crate::json::short;
 use crate::pattern::endpoint::Matching;
@@ -49,6 +49,7 @@ pub(super) fn validate(
         control: control::control(&mut written, origins)?,
         messages: messages(&mut written),
         events,
+        monitor: monitor::monitor(&written.monitor, origins)?,
         grace: check.seconds("graceful_shutdown_timeout_duration", written.graceful_shutdown_timeout_duration, 30)?,
         shutdown_delay: check.seconds("graceful_shutdown_delay_seconds", written.graceful_shutdown_delay_seconds, 0)?,
         log: check.log(&written)?,

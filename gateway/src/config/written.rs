@@ -58,6 +58,7 @@ pub(super) struct Written {
     pub(super) enforce_org_quotas: bool,
     pub(super) ignore_endpoint_case: bool,
     pub(super) version_header: String,
+    pub(super) monitor: super::monitor::Written,
     pub(super) node_secret: String,
     pub(super) allow_insecure_configs: bool,
     pub(super) suppress_redis_signal_reload: bool,

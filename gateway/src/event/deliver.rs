@@ -105,6 +105,6 @@ impl Expiry<Fingerprint, Duration> for Quiet {
 fn line(prefix: &str, event: &Event) -> String {
     match &event.subject {
         Subject::Request { path, client, key, .. } => format!("{prefix}:{key}:{client}:{path}"),
-        Subject::Key { key, .. } => format!("{prefix}:{key}::"),
+        Subject::Key { key, .. } | Subject::Quota { key, .. } => format!("{prefix}:{key}::"),
     }
 }

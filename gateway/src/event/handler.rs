@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::name::{Name, OF_APIS, OF_THE_SYSTEM};
 use super::queue::HANDLER_ROOM;
+use super::template::Template;
 use super::webhook::Webhook;
 use crate::definition::{EventHandler, EventHandlers, PLUGIN_HANDLER, Refusal};
 
@@ -68,6 +69,14 @@ impl Handlers {
         compile(written, Origin::default(), &OF_THE_SYSTEM, Some(NO_PLUGINS))
     }
 
+    /// The webhook that hears how much of quotas is used, written at this path.
+    pub fn of_quotas(written: &Map<String, Value>, path: &str) -> Result<Arc<Self>, Refusal> {
+        let webhook = Webhook::compile(written, path, Template::of_quotas)?;
+        let handler = Handler::new(Kind::Webhook(Box::new(webhook)));
+        let by_name = BTreeMap::from([(Name::TriggerExceeded, vec![Arc::new(handler)])]);
+        Ok(Arc::new(Self { origin: Origin::default(), by_name }))
+    }
+
     pub(super) fn of(&self, name: Name) -> &[Arc<Handler>] {
         self.by_name.get(&name).map_or(&[], Vec::as_slice)
     }
@@ -87,6 +96,12 @@ impl Handlers {
     }
 }
 
+impl Handler {
+    fn new(kind: Kind) -> Self {
+        Self { kind, room: Arc::new(Semaphore::new(HANDLER_ROOM as usize)) }
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -102,8 +117,7 @@ fn compile(written: &EventHandlers, origin: Origin, names: &[Name], no_plugins: 
     for (event, path, handler) in written.each() {
         match kind(event, &path, handler, names, no_plugins) {
             Ok(Some((name, kind))) => {
-                let room = Arc::new(Semaphore::new(HANDLER_ROOM as usize));
-                by_name.entry(name).or_default().push(Arc::new(Handler { kind, room }));
+                by_name.entry(name).or_default().push(Arc::new(Handler::new(kind)));
             }
             Ok(None) => {}
             Err(refusal) => left_out.push(refusal),
@@ -130,7 +144,9 @@ fn kind(
         },
         "eh_log_handler" | "eh_web_hook_handler" if is_disabled(meta) => return Ok(None),
         "eh_log_handler" => Kind::Log(text("prefix")),
-        "eh_web_hook_handler" => Kind::Webhook(Box::new(Webhook::compile(meta, &format!("{path}.handler_meta"))?)),
+        "eh_web_hook_handler" => {
+            Kind::Webhook(Box::new(Webhook::compile(meta, &format!("{path}.handler_meta"), Template::ours)?))
+        }
         "eh_dynamic_handler" if is_disabled(meta) => return Ok(None),
         other => {
             let known = format!("{PLUGIN_HANDLER}, eh_web_hook_handler or eh_log_handler");

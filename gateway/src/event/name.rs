@@ -17,6 +17,8 @@ pub enum Name {
     OrgRateLimitExceeded,
     /// A request was for no version of an API, or its version kept it out.
     VersionFailure,
+    /// Some share of a quota was used up.
+    TriggerExceeded,
     /// A key was made.
     TokenCreated,
     /// A key was changed.
@@ -49,6 +51,7 @@ impl Name {
             Self::OrgQuotaExceeded => "OrgQuotaExceeded",
             Self::OrgRateLimitExceeded => "OrgRateLimitExceeded",
             Self::VersionFailure => "VersionFailure",
+            Self::TriggerExceeded => "TriggerExceeded",
             Self::TokenCreated => "TokenCreated",
             Self::TokenUpdated => "TokenUpdated",
             Self::TokenDeleted => "TokenDeleted",

@@ -46,6 +46,13 @@ enum Facts<'a> {
         org: &'a str,
         key: &'a str,
     },
+    #[serde(rename_all = "snake_case")]
+    Quota {
+        org_id: &'a str,
+        key: &'a str,
+        trigger_limit: i64,
+        usage_percentage: i64,
+    },
 }
 
 #[derive(Serialize)]
@@ -72,6 +79,9 @@ fn meta(event: &Event) -> Meta<'_> {
             Facts::Request { path, origin: client, key, reason: *reason }
         }
         Subject::Key { org_id, key } => Facts::Key { org: org_id, key },
+        Subject::Quota { org_id, key, limit, usage } => {
+            Facts::Quota { org_id, key, trigger_limit: *limit, usage_percentage: *usage }
+        }
     };
     Meta { message: event.message, originating_request: originating_request(event), subject }
 }
@@ -80,7 +90,7 @@ fn meta(event: &Event) -> Meta<'_> {
 pub(super) fn originating_request(event: &Event) -> String {
     match &event.subject {
         Subject::Request { wire, .. } => STANDARD.encode(wire),
-        Subject::Key { .. } => String::new(),
+        Subject::Key { .. } | Subject::Quota { .. } => String::new(),
     }
 }
 
@@ -121,6 +131,12 @@ mod tests {
                 r#""handler_name":"h","spec":{"APIID":"a1","OrgID":"o\u00261"}}"#
             )
         );
+    }
+
+    #[test]
+    fn a_quota_tells_how_much_of_it_is_used() {
+        let told = text(Subject::Quota { org_id: "o".into(), key: "k".into(), limit: 80, usage: 85 });
+        assert!(told.contains(r#""org_id":"o","key":"k","trigger_limit":80,"usage_percentage":85}"#), "{told}");
     }
 
     #[test]

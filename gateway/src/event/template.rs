@@ -12,6 +12,9 @@ use super::{Event, Subject, time};
 /// What a webhook says unless its owner writes something else.
 const DEFAULT: &str = r#"{"event":"{{.Type}}","message":"{{.Meta.Message}}","path":"{{.Meta.Path}}","origin":"{{.Meta.Origin}}","key":"{{.Meta.Key}}"}"#;
 
+/// The same of quotas.
+const OF_QUOTAS: &str = r#"{"event":"{{.Type}}","message":"{{.Meta.Message}}","org":"{{.Meta.Org}}","key":"{{.Meta.Key}}","trigger_limit":"{{.Meta.TriggerLimit}}","usage_percentage":"{{.Meta.UsagePercentage}}"}"#;
+
 /// A text, taken apart.
 #[derive(Debug)]
 pub(super) struct Template {
@@ -37,6 +40,8 @@ enum Fact {
     Key,
     Org,
     Reason,
+    TriggerLimit,
+    UsagePercentage,
 }
 
 /// Why a template cannot be used.
@@ -53,7 +58,7 @@ pub(super) enum TemplateError {
     /// It uses more of the template language than facts.
     #[error(
         "{{{{{0}}}}} is not supported; a template may use {{{{.Type}}}}, {{{{.TimeStamp}}}} and {{{{.Meta.NAME}}}}, where \
-         NAME is Message, OriginatingRequest, Path, Origin, Key or Org"
+         NAME is Message, OriginatingRequest, Path, Origin, Key, Org, Reason, TriggerLimit or UsagePercentage"
     )]
     Action(String),
 }
@@ -62,6 +67,11 @@ impl Template {
     /// Ours.
     pub(super) fn ours() -> Result<Self, TemplateError> {
         Self::parse(DEFAULT, true)
+    }
+
+    /// Ours, of quotas.
+    pub(super) fn of_quotas() -> Result<Self, TemplateError> {
+        Self::parse(OF_QUOTAS, true)
     }
 
     /// The operator's; it is JSON if its name says so.
@@ -116,6 +126,8 @@ impl Fact {
             ".Meta.Key" => Self::Key,
             ".Meta.Org" => Self::Org,
             ".Meta.Reason" => Self::Reason,
+            ".Meta.TriggerLimit" => Self::TriggerLimit,
+            ".Meta.UsagePercentage" => Self::UsagePercentage,
             _ => return None,
         })
     }
@@ -128,10 +140,14 @@ impl Fact {
             (Self::OriginatingRequest, _) => originating_request(event).into(),
             (Self::Path, Subject::Request { path, .. }) => path.into(),
             (Self::Origin, Subject::Request { client, .. }) => client.into(),
-            (Self::Key, Subject::Request { key, .. } | Subject::Key { key, .. }) => key.into(),
-            (Self::Org, Subject::Key { org_id, .. }) => org_id.into(),
+            (Self::Key, Subject::Request { key, .. } | Subject::Key { key, .. } | Subject::Quota { key, .. }) => {
+                key.into()
+            }
+            (Self::Org, Subject::Key { org_id, .. } | Subject::Quota { org_id, .. }) => org_id.into(),
             (Self::Reason, Subject::Request { reason, .. }) => reason.unwrap_or_default().into(),
-            (Self::Path | Self::Origin | Self::Reason, Subject::Key { .. }) | (Self::Org, Subject::Request { .. }) => {
+            (Self::TriggerLimit, Subject::Quota { limit, .. }) => limit.to_string().into(),
+            (Self::UsagePercentage, Subject::Quota { usage, .. }) => usage.to_string().into(),
+            (Self::Path | Self::Origin | Self::Reason | Self::Org | Self::TriggerLimit | Self::UsagePercentage, _) => {
                 "".into()
             }
         }

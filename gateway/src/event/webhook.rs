@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Event;
-use super::template::Template;
+use super::template::{Template, TemplateError};
 use crate::definition::Refusal;
 use crate::exchange::Body;
 use crate::json::{self, ReadError};
@@ -45,11 +45,15 @@ struct Written {
 }
 
 impl Webhook {
-    /// Reads `handler_meta`, which stands at this path.
-    pub(super) fn compile(meta: &Map<String, Value>, path: &str) -> Result<Self, Refusal> {
+    /// Reads `handler_meta`, which stands at this path; `ours` is the template of who names none.
+    pub(super) fn compile(
+        meta: &Map<String, Value>,
+        path: &str,
+        ours: fn() -> Result<Template, TemplateError>,
+    ) -> Result<Self, Refusal> {
         let written: Written = json::shape(Value::Object(meta.clone())).map_err(|error| misshapen(path, error))?;
         let template = match written.template_path.as_str() {
-            "" => Template::ours(),
+            "" => ours(),
             file => Template::read(Path::new(file)),
         };
         let template = template.map_err(|error| refusal(path, "template_path", error.to_string()))?;
@@ -142,7 +146,7 @@ mod tests {
     use crate::event::{Name, Subject};
 
     fn compile(meta: Value) -> Result<Webhook, Refusal> {
-        Webhook::compile(meta.as_object().unwrap(), "meta")
+        Webhook::compile(meta.as_object().unwrap(), "meta", Template::ours)
     }
 
     fn event(key: &str) -> Event {
