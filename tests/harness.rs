@@ -2,6 +2,7 @@
 
 mod api;
 mod client;
+mod dispatcher;
 mod example;
 mod gateway;
 mod plugin;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use self::redis::Redis;
 pub use api::{Api, api};
 pub use client::{Answer, Connection, request};
+pub use dispatcher::RawDispatcher;
 pub use example::{example, node_example, python_example};
 pub use gateway::{Gateway, outrigger};
 pub use plugin::{PluginServer, host, serve};

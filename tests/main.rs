@@ -21,6 +21,7 @@ mod http2;
 mod limits;
 mod listener_tls;
 mod loops;
+mod oracle;
 mod outage;
 mod paths;
 mod plugin_servers;

@@ -51,6 +51,13 @@ impl Process {
         self.child.id().expect("the process runs")
     }
 
+    /// Its resident memory in KiB.
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the system tells it");
+        line.trim().trim_end_matches("kB").trim().parse().unwrap()
+    }
+
     pub fn tell(&self, signal: Signal) {
         let id = Pid::from_raw(self.id().try_into().unwrap()).unwrap();
         kill_process(id, signal).unwrap();

@@ -91,6 +91,11 @@ impl Upstream {
         self.received.lock().unwrap().clone()
     }
 
+    /// The requests that came since this was asked last.
+    pub fn take(&self) -> Vec<Received> {
+        std::mem::take(&mut self.received.lock().unwrap())
+    }
+
     /// The request that came last.
     pub fn last(&self) -> Received {
         self.requests().pop().expect("a request came")
