@@ -123,7 +123,7 @@ async fn what_cannot_be_a_key_is_refused_and_nothing_stored() {
 }
 
 #[tokio::test]
-async fn a_key_that_asks_for_a_certificate_is_refused_and_one_that_is_there_is_unknown() {
+async fn a_key_bound_to_what_is_no_certificate_is_refused_and_one_that_is_there_opens_nothing() {
     let (upstream, redis) = (Upstream::start().await, Redis::start().await);
     let gateway = Gateway::start(controlled(keyed(&upstream)).conf(redis.conf())).await;
     let bound = session(json!({"mtls_static_certificate_bindings": ["certificate"]}));
@@ -133,7 +133,7 @@ async fn a_key_that_asks_for_a_certificate_is_refused_and_one_that_is_there_is_u
     }
     let () = redis.say(&["SET", "apikey-free", &session(json!({})).to_string()]);
     let () = redis.say(&["SET", "apikey-bound", &bound.to_string()]);
-    assert_eq!([status(&gateway, "free").await, status(&gateway, "bound").await], [200, 403]);
+    assert_eq!([status(&gateway, "free").await, status(&gateway, "bound").await], [200, 401]);
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ async fn a_request_in_flight_finishes_while_the_gateway_stops() {
 async fn only_silence_ends_a_connection_and_a_request_under_way_is_none() {
     let listener = listen().await;
     let api = Api::to(&format!("http://{}/", listener.local_addr().unwrap()));
-    let gateway = Gateway::start(Setup::from(api).conf(json!({"http_server_options": {"read_timeout": 1}}))).await;
+    let gateway = Gateway::start(Setup::from(api).conf(json!({"http_server_options": {"idle_timeout": 1}}))).await;
     let (busy, _connection) = connect(gateway.address).await;
     let (_idle, idle_connection) = connect(gateway.address).await;
     let asking = tokio::spawn(send(busy, Request::get("http://h2.test/slow"), ""));
@@ -109,7 +109,7 @@ async fn a_head_over_the_limit_is_431_and_the_connection_goes_on() {
     let (sender, _connection) = connect(gateway.address).await;
 
     // The client knows the limit only after the first exchange.
-    let large = Request::get("http://h2.test/").header("x-large", "x".repeat(20 << 10));
+    let large = Request::get("http://h2.test/").header("x-large", "x".repeat(80 << 10));
     assert_eq!(send(sender.clone(), large, "").await.0, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     assert_eq!(send(sender, Request::get("http://h2.test/"), "").await.0, 200);
     assert_eq!(upstream.requests().len(), 1);

@@ -297,3 +297,48 @@ async fn curl_is_served_as_well() {
     let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
     assert_eq!(said, "hello from upstream over 2");
 }
+
+#[tokio::test]
+async fn a_health_check_over_tls_believes_only_whom_it_is_told_to() {
+    let certificates = Certificates::new();
+    certificates.make("localhost");
+    let gateway = Secured::start(json!({"certificates": [certificates.pair("localhost")]})).await;
+    let url = format!("https://localhost:{}/hello", gateway.address.port());
+    let ca = certificates.path("localhost.crt");
+    for (arguments, code, said) in [
+        (vec!["--ca", &ca], 0, ""),
+        (vec!["--insecure"], 0, ""),
+        (vec![], 1, "speaks no TLS that can be trusted"),
+        (vec!["--ca", "/no/such/file"], 1, "--ca /no/such/file: "),
+    ] {
+        let mut command = outrigger(&[&["healthcheck", "--url", &url][..], &arguments].concat());
+        let output = within("the health check", command.output()).await.unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {complaint}");
+        assert!(complaint.contains(said), "{complaint}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_answers_were_read_in_the_end_may_wait_for_its_next_request() {
+    let certificates = Certificates::new();
+    let trusted = certificates.make("localhost");
+    let upstream = Upstream::answering(|_| http::Response::new(Full::from(vec![b'x'; 8 << 20]))).await;
+    let options = json!({"certificates": [certificates.pair("localhost")], "write_timeout": 1});
+    let folder = setup(&upstream, options).write();
+    let process = process(folder.path());
+    let line: Value = serde_json::from_str(&process.says("\"listening\"").await).unwrap();
+    let address = line["address"].as_str().unwrap().parse().unwrap();
+    let client = Trusting { protocols: &["http/1.1"], ..Trusting::only(&trusted) };
+    let socket = client.connect("localhost", address).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await.unwrap();
+    tokio::spawn(connection);
+
+    for _ in 0..2 {
+        let request = Request::get("/x").header("host", "localhost").body(Full::<Bytes>::default()).unwrap();
+        let answer = within("an answer", sender.send_request(request)).await.unwrap();
+        assert_eq!(within("its body", answer.into_body().collect()).await.unwrap().to_bytes().len(), 8 << 20);
+        // Longer than an answer may stand still.
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+    }
+}

@@ -4,6 +4,7 @@
 
 mod access_log;
 mod auth;
+mod client_certificates;
 mod command_line;
 mod configuration;
 mod control;
@@ -14,6 +15,7 @@ mod durability;
 mod events;
 mod examples;
 mod front_door;
+mod hardening;
 mod harness;
 mod headers;
 mod hooks;
@@ -25,9 +27,11 @@ mod oracle;
 mod outage;
 mod paths;
 mod plugin_servers;
+mod ports;
 mod sessions;
 mod shared_store;
 mod streaming;
+mod supervisor;
 mod tls;
 mod upgrades;
 mod upstreams;

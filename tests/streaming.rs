@@ -138,7 +138,7 @@ async fn trailers_pass_to_a_client_that_takes_them() {
 async fn a_reply_may_be_silent_for_longer_than_a_client_that_sends_no_request() {
     let listener = listen().await;
     let api = Api::to(&format!("http://{}/", listener.local_addr().unwrap()));
-    let conf = json!({"http_server_options": {"read_timeout": 1}});
+    let conf = json!({"http_server_options": {"idle_timeout": 1, "read_header_timeout": 1}});
     let gateway = Gateway::start(Setup::from(api).conf(conf)).await;
     let mut client = Wire::connect(gateway.address).await;
     client.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").await;

@@ -1,6 +1,7 @@
 //! Definitions made runnable, and which of them a request is for.
 
 mod load;
+mod port;
 mod registry;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use load::{Unservable, check, load};
+pub use port::Port;
 pub use registry::{Registry, Route};
 
 use crate::chain::Chain;
@@ -30,6 +32,8 @@ pub struct Api {
     pub document: Value,
     /// Its listen path, which may not be the one that is written.
     pub listen_path: String,
+    /// Whether it wants to see certificates of clients.
+    pub asks_for_certificates: bool,
     /// What happens to its requests.
     pub chain: Chain,
 }

@@ -1,6 +1,7 @@
 //! Who is calling.
 
 mod basic;
+mod binding;
 pub mod callers;
 mod credential;
 mod custom;

@@ -52,6 +52,8 @@ enum Command {
     Healthcheck {
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/hello")]
         url: healthcheck::Place,
+        #[command(flatten)]
+        trust: healthcheck::Trust,
     },
 }
 
@@ -103,7 +105,7 @@ pub fn main() -> ExitCode {
         Some(Command::Demo) => demo::run(arguments.port),
         Some(Command::DemoPlugin) => demo::plugin(),
         Some(Command::DemoUpstream { address }) => demo::upstream(address),
-        Some(Command::Healthcheck { url }) => healthcheck::run(&url),
+        Some(Command::Healthcheck { url, trust }) => healthcheck::run(&url, &trust),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,18 +1,22 @@
 //! `tyk.conf` as written and the environment, made a `Config` that can be run on.
 
 mod address;
+mod certificates;
 mod control;
 mod environment;
 mod error;
+mod guards;
 mod identity;
 mod keys;
 mod limits;
 mod monitor;
 mod plugin_servers;
+mod ports;
 mod reference;
 mod storage;
 mod survey;
 mod tls;
+mod trust;
 mod validate;
 mod written;
 
@@ -27,14 +31,18 @@ use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 pub use self::address::{Address, AddressError};
+pub use self::certificates::ClientCertificates;
 pub use self::control::Control;
 use self::error::Origins;
 pub use self::error::{ConfigError, Problem};
+pub use self::guards::Guards;
 pub use self::identity::{Keys, PolicySource};
 pub use self::limits::{Limits, RateHeaders, RateLimiter};
 pub use self::monitor::Monitor;
+pub use self::ports::Ports;
 pub use self::storage::{ClientCertificate, Messages, Redis, RedisTls, Secret, Server, Servers, Storage};
 pub use self::tls::{Certificate, CertificateError, Files, Pem, Tls};
+pub use self::trust::Trust;
 use crate::event::Handlers;
 use crate::json;
 use crate::pattern::endpoint::Matching;
@@ -45,6 +53,8 @@ use crate::session::lifetime::Lifetimes;
 pub struct Config {
     /// Where the gateway listens; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// Ports beside this one.
+    pub ports: Ports,
     /// The only host name under which APIs without a domain answer.
     pub hostname: Option<String>,
     /// The folder of the API definitions.
@@ -55,6 +65,8 @@ pub struct Config {
     pub health_check_name: String,
     /// The path, without its slash, that says the gateway takes traffic.
     pub readiness_name: String,
+    /// How often it is looked whether the gateway is well.
+    pub check_interval: Duration,
     /// Whether error answers leave out `X-Generator`.
     pub hide_generator_header: bool,
     /// Whether each client connection serves one request only.
@@ -67,8 +79,16 @@ pub struct Config {
     pub custom_domains: bool,
     /// The front door.
     pub http: HttpServer,
-    /// TLS on the listener, if it speaks TLS.
+    /// What clients may use up.
+    pub guards: Guards,
+    /// Whose word about a client's address counts.
+    pub trust: Trust,
+    /// Whether the gateway's own port and that of the control API speak TLS.
+    pub use_ssl: bool,
+    /// How TLS is spoken where it is.
     pub tls: Option<Tls>,
+    /// Whose certificates open which doors.
+    pub certificates: ClientCertificates,
     /// Calls to upstreams.
     pub upstream: Upstream,
     /// Calls to plugin servers.
@@ -108,8 +128,6 @@ pub struct Config {
 pub struct HttpServer {
     /// The largest request body in bytes.
     pub max_request_body_size: Option<u64>,
-    /// How long a request may take to arrive.
-    pub read_timeout: Duration,
     /// Whether a listen path ends at a slash.
     pub strict_routes: bool,
     /// How paths of single endpoints match.

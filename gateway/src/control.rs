@@ -16,6 +16,7 @@ mod stamp;
 
 use http::Method;
 
+pub use self::health::Health;
 pub use self::reload::{LoadError, Loaded, Reload, Reloads, load, reloads};
 use crate::exchange::{Exchange, Reply};
 use crate::listener::Gateway;
@@ -47,8 +48,8 @@ pub fn place(gateway: &Gateway, path: &str) -> Option<Place> {
 pub async fn answer(place: Place, gateway: &Gateway, sockets: &Sockets, exchange: &mut Exchange) -> Reply {
     let method: &Method = &exchange.head.method;
     match place {
-        Place::Health => health::live(method),
-        Place::Readiness => health::ready(method, gateway.is_draining()),
+        Place::Health => gateway.health.live(method),
+        Place::Readiness => gateway.health.ready(method, gateway.is_draining(), &sockets.store).await,
         Place::Rest => rest::answer(gateway, sockets, exchange).await,
     }
 }

@@ -44,6 +44,12 @@ pub struct Definition {
     pub internal: bool,
     /// The protocol of the listener.
     pub protocol: String,
+    /// The API's own port, if it has one.
+    pub listen_port: i64,
+    /// Whether only holders of certain certificates may call.
+    pub use_mutual_tls_auth: bool,
+    /// Those, by id or PEM file.
+    pub client_certificates: Vec<String>,
     /// Whether anybody may call.
     pub use_keyless: bool,
     /// Whether a plugin decides who may call.
@@ -254,6 +260,8 @@ pub struct AuthConfig {
     pub use_cookie: bool,
     /// The cookie; named like the header if empty.
     pub cookie_name: String,
+    /// Whether a key may be known by the client's certificate.
+    pub use_certificate: bool,
 }
 
 /// How passwords are found and remembered.
@@ -378,6 +386,20 @@ impl Definition {
             return Err(DefinitionError::Unsupported(findings.refusals));
         }
         Ok(Parsed { definition, ignored: findings.ignored })
+    }
+
+    /// Where auth tokens are.
+    pub fn token_auth(&self) -> &AuthConfig {
+        self.auth_configs.get("authToken").unwrap_or(&self.auth)
+    }
+
+    /// The switch that asks clients for certificates, if one is on.
+    pub fn asks_for_certificates(&self) -> Option<&'static str> {
+        let token = !self.use_keyless && self.token_auth().use_certificate;
+        match self.use_mutual_tls_auth {
+            true => Some("use_mutual_tls_auth"),
+            false => token.then_some("auth_configs.authToken.use_certificate"),
+        }
     }
 
     /// Whether a plugin decides who may call: never on a keyless API.

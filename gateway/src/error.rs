@@ -13,6 +13,7 @@ pub use page::{Pages, TemplateError};
 
 use crate::auth::AuthError;
 use crate::auth::extractor::ExtractError;
+use crate::certificate::Unwelcome;
 use crate::chain::{AddressRefused, LoopError, RewriteError, SizeError, VersionError};
 use crate::dispatch::DispatchError;
 use crate::exchange::{ReadError, Reply};
@@ -104,6 +105,9 @@ pub enum Failure {
     /// A method of auth does not let the caller in.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// The client's certificate does not let it in.
+    #[error(transparent)]
+    Unwelcome(Unwelcome),
     /// The store could not count the request, which is refused as if it were over this limit.
     #[error("the request could not be counted: {cause}")]
     Uncounted {
@@ -124,6 +128,9 @@ pub enum Failure {
     /// The body is longer than the configured limit.
     #[error("the request body is longer than http_server_options.max_request_body_size")]
     BodyTooLarge,
+    /// The body was to be held in memory, and there is no more for bodies.
+    #[error(transparent)]
+    NoRoom(ReadError),
     /// The proxy could not get an answer.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -153,6 +160,11 @@ impl Failure {
     /// What the client is told; the rest goes to the log.
     pub fn answer(&self) -> (StatusCode, Cow<'static, str>) {
         let (status, text) = match self {
+            Self::NoRoom(_)
+            | Self::Hook { cause: HookFailure::Body(ReadError::NoRoom), .. }
+            | Self::NoIdentity(ExtractError::Body(ReadError::NoRoom)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "Too many bodies are in memory, please try again later")
+            }
             Self::Hook {
                 kind: HookType::CustomKeyCheck,
                 cause: HookFailure::Dispatch(_) | HookFailure::Malformed(_) | HookFailure::Object(_),
@@ -178,6 +190,7 @@ impl Failure {
             Self::Rewrite(RewriteError::Target(_)) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "There was a problem proxying the request")
             }
+            Self::Unwelcome(unwelcome) => return (StatusCode::FORBIDDEN, unwelcome.to_string().into()),
             Self::NoIdentity(_) => (StatusCode::BAD_REQUEST, "Authorization field missing"),
             // A limit that cannot be checked is one that is used up.
             Self::Uncounted { limit, .. } => denied(*limit),
@@ -208,6 +221,7 @@ impl Failure {
             self,
             Self::Hook { .. }
                 | Self::NoDriver { .. }
+                | Self::NoRoom(_)
                 | Self::Uncounted { .. }
                 | Self::NoWindow(_)
                 | Self::Upstream(_)
@@ -283,6 +297,15 @@ impl Stop {
 impl From<VersionError> for Stop {
     fn from(error: VersionError) -> Self {
         Self::Failure(error.into())
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::NoRoom => Self::NoRoom(error),
+            ReadError::Broken(_) | ReadError::TooLarge => Self::Upstream(UpstreamError::Body(error.to_string())),
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! One request in flight: head, body, session and what is noted on its way.
 
 mod body;
-pub mod client;
+mod budget;
+mod client;
+mod flow;
 pub mod form;
 mod gunzip;
 mod head;
@@ -17,9 +19,10 @@ mod wire;
 
 use std::sync::Arc;
 
-use http::HeaderValue;
-
 pub use body::{Body, ReadError};
+pub use budget::{Budget, HELD};
+pub use client::Client;
+pub use flow::{Flow, Strand};
 pub use gunzip::Gunzip;
 pub use head::{Head, HeadError, Unsendable, canonical};
 pub use notes::{HookNote, Notes, Outcome, Recall};
@@ -48,8 +51,8 @@ pub struct Exchange {
     pub standing: Standing,
     /// Where it has been, and what that decides.
     pub passage: Passage,
-    /// The client's IP address.
-    pub client: HeaderValue,
+    /// Where it comes from.
+    pub client: Client,
     /// The request as variables tell of it, once it has been remembered.
     pub context: Option<Box<Context>>,
     /// What the access log will tell.

@@ -14,10 +14,11 @@
 //!
 //! Before the first request, [`config`] reads `tyk.conf`, and [`source`] and [`definition`] the API
 //! definitions. Nodes that share a store tell each other of changes in [`cluster`]. [`telemetry`]
-//! writes logs. [`cli`] is what the operator types.
+//! writes logs, [`supervisor`] tells the service manager. [`cli`] is what the operator types.
 
 pub mod api;
 pub mod auth;
+pub mod certificate;
 pub mod chain;
 pub mod cli;
 mod clock;
@@ -39,5 +40,6 @@ mod shards;
 pub mod sockets;
 pub mod source;
 pub mod store;
+pub mod supervisor;
 pub mod telemetry;
 pub mod upstream;

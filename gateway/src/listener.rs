@@ -1,27 +1,36 @@
 //! Accepts connections and hands them to workers; each worker does the rest on one core.
 
 mod accept;
+mod admission;
+mod complaint;
 mod connection;
+mod doors;
 mod drain;
+mod entrance;
+mod files;
 mod front_door;
+mod serve;
 mod tls;
 mod worker;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
 
 pub use accept::Listener;
+pub use doors::{Arrange, Sockets};
+pub use serve::serve;
 pub use worker::StartError;
 
+use self::doors::Arrangements;
 use crate::api::Registry;
 use crate::chain::Shared;
 use crate::config::Config;
-use crate::control::Reload;
+use crate::control::{Health, Reload};
 use crate::error::Pages;
 use crate::store::Opened;
 
@@ -39,6 +48,11 @@ pub struct Gateway {
     pub shared: Shared,
     /// Loads policies and APIs anew.
     pub reload: Reload,
+    /// Whether what it depends on is well.
+    pub health: Health,
+    /// Opens and closes the ports of APIs.
+    pub arrange: Arrange,
+    arrangements: Mutex<Option<Arrangements>>,
     draining: AtomicBool,
 }
 
@@ -68,15 +82,25 @@ impl Gateway {
         shared: Shared,
         reload: Reload,
     ) -> Arc<Self> {
+        let (arrange, arrangements) = Arrange::new();
         Arc::new(Self {
+            arrange,
+            arrangements: Mutex::new(Some(arrangements)),
             config,
             registry: ArcSwap::from_pointee(registry),
             pages,
             store,
             shared,
             reload,
+            health: Health::default(),
             draining: AtomicBool::new(false),
         })
+    }
+
+    /// What is asked of the ports; nothing the second time.
+    fn arrangements(&self) -> Arrangements {
+        let taken = self.arrangements.lock().unwrap_or_else(PoisonError::into_inner).take();
+        taken.unwrap_or_else(|| Arrange::new().1)
     }
 
     /// Tells readiness probes that no more requests are wanted.

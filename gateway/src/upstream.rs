@@ -141,7 +141,7 @@ impl Upstream {
     fn request(&self, exchange: &Exchange, uri: Uri, body: Body) -> (Request<Body>, bool) {
         let head = &exchange.head;
         let host = head.host.as_ref().filter(|_| self.preserve_host).unwrap_or(&self.host);
-        let outgoing = Outgoing::new(head, host, &exchange.client, &body);
+        let outgoing = Outgoing::new(head, host, &exchange.client.peer, &body);
         let mut request = Request::new(body);
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = uri;

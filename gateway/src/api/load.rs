@@ -1,6 +1,6 @@
 //! Loads the definitions: one broken file never stops the others.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use thiserror::Error;
 use tracing::{error, info, warn};
 
-use super::{Api, Registry, Route};
+use super::{Api, Port, Registry, Route, port};
 use crate::chain::{self, Shared};
 use crate::config::Config;
 use crate::definition::{Definition, DefinitionError};
@@ -60,7 +60,9 @@ struct Loader<'a> {
     config: &'a Config,
     shared: &'a Shared,
     previous: Option<&'a Registry>,
-    taken: HashSet<(String, String)>,
+    taken: HashSet<(Option<u16>, String, String)>,
+    /// Which ports there are, and whether they speak TLS.
+    ports: HashMap<u16, bool>,
     routes: Vec<Route>,
     internal: Vec<Arc<Api>>,
     refused: usize,
@@ -68,8 +70,8 @@ struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     fn new(config: &'a Config, shared: &'a Shared) -> Self {
-        let (taken, routes, internal) = (HashSet::new(), Vec::new(), Vec::new());
-        Self { config, shared, previous: None, taken, routes, internal, refused: 0 }
+        let (taken, ports, routes, internal) = (HashSet::new(), HashMap::new(), Vec::new(), Vec::new());
+        Self { config, shared, previous: None, taken, ports, routes, internal, refused: 0 }
     }
 
     fn refuse(&mut self, file: &Path, error: &dyn std::error::Error) {
@@ -92,7 +94,8 @@ impl<'a> Loader<'a> {
                 self.internal.push(route.api);
             }
             Ok(route) => {
-                self.taken.insert((self.domain(definition), route.path.as_str().to_owned()));
+                self.ports.extend(route.port.map(|port| (port.number, port.secure)));
+                self.taken.insert((route.number(), self.domain(definition), route.path.as_str().to_owned()));
                 self.routes.push(route);
             }
             Err(error) => self.refuse(&file, &error),
@@ -102,10 +105,18 @@ impl<'a> Loader<'a> {
     fn route(&self, file: &Path, document: Value, definition: &Definition) -> Result<Route, chain::CompileError> {
         let listen_path = definition.listen_path().map_err(|refusal| at("proxy.listen_path", refusal))?;
         let host = self.host(definition).map_err(|error| at("domain", error))?;
-        let listen_path = self.unique(file, definition, listen_path);
+        let port = self.port(definition)?;
+        let listen_path = self.unique(file, definition, port, listen_path);
         let path = ListenPath::parse(&listen_path).map_err(|error| at("proxy.listen_path", error))?;
-        if let Some(api) = self.unchanged(file, &document, &listen_path) {
-            return Ok(Route { host, path, api: Arc::clone(api) });
+        // Files that a definition names may have changed.
+        if let Some(api) = self.unchanged(file, &document, &listen_path).filter(|_| !definition.use_mutual_tls_auth) {
+            return Ok(Route { port, host, path, api: Arc::clone(api) });
+        }
+        let switch = definition.asks_for_certificates();
+        if let Some(switch) = switch.filter(|_| !port.map_or(self.config.use_ssl, |port| port.secure)) {
+            let reason = "certificates are shown over TLS only, and the API's port speaks http: set use_ssl in tyk.conf, \
+                          or give the API a listen_port with protocol https";
+            return Err(at(switch, reason));
         }
         let chain = chain::compile(definition, &path, self.config, self.shared)?;
         let api = Arc::new(Api {
@@ -116,9 +127,22 @@ impl<'a> Loader<'a> {
             file: file.to_owned(),
             document,
             listen_path,
+            asks_for_certificates: switch.is_some(),
             chain,
         });
-        Ok(Route { host, path, api })
+        Ok(Route { port, host, path, api })
+    }
+
+    /// The API's own port; the first API on a port says what is spoken there.
+    fn port(&self, definition: &Definition) -> Result<Option<Port>, chain::CompileError> {
+        let Some(port) = port::of(definition, self.config)? else { return Ok(None) };
+        match self.ports.get(&port.number) {
+            Some(secure) if *secure != port.secure => Err(at(
+                "protocol",
+                format!("another API has port {} with another protocol: use one of both", port.number),
+            )),
+            _ => Ok(Some(port)),
+        }
     }
 
     /// The API that was made of the same definition before.
@@ -139,9 +163,10 @@ impl<'a> Loader<'a> {
     }
 
     /// A listen path that another API has already is changed, and the operator told.
-    fn unique(&self, file: &Path, definition: &Definition, wanted: String) -> String {
+    fn unique(&self, file: &Path, definition: &Definition, port: Option<Port>, wanted: String) -> String {
         let domain = self.domain(definition);
-        let taken = |path: &str| self.taken.contains(&(domain.clone(), path.to_owned()));
+        let number = port.map(|port| port.number);
+        let taken = |path: &str| self.taken.contains(&(number, domain.clone(), path.to_owned()));
         if !taken(&wanted) {
             return wanted;
         }
@@ -163,7 +188,7 @@ impl<'a> Loader<'a> {
     fn routes(self) -> (Vec<Route>, Vec<Arc<Api>>) {
         let alias = |route: &Route| {
             let path = ListenPath::parse(&format!("/{}/", route.api.id)).ok()?;
-            Some(Route { host: route.host.clone(), path, api: Arc::clone(&route.api) })
+            Some(Route { port: route.port, host: route.host.clone(), path, api: Arc::clone(&route.api) })
         };
         let aliases: Vec<_> = self.routes.iter().filter(|route| !route.api.id.is_empty()).filter_map(alias).collect();
         (self.routes.into_iter().chain(aliases).collect(), self.internal)
@@ -176,6 +201,6 @@ fn loop_name(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
-fn at(path: &str, reason: impl ToString) -> chain::CompileError {
+pub(super) fn at(path: &str, reason: impl ToString) -> chain::CompileError {
     chain::CompileError { path: path.to_owned(), reason: reason.to_string() }
 }

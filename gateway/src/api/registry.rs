@@ -1,15 +1,17 @@
 //! Which API a host and path belong to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::Api;
+use super::{Api, Port};
 use crate::chain::{Elsewhere, LoopError, VersionError};
 use crate::error::Failure;
 use crate::pattern::{Host, ListenPath};
 
 /// Where an API listens.
 pub struct Route {
+    /// The port, unless it is the gateway's own.
+    pub port: Option<Port>,
     /// The host it is limited to.
     pub host: Option<Host>,
     /// Its listen path.
@@ -21,12 +23,22 @@ pub struct Route {
 /// The APIs that are served; replaced as a whole.
 #[derive(Default)]
 pub struct Registry {
-    /// Routes bound to a host come before those that are not.
-    bound: Vec<(Host, Table)>,
-    open: Table,
+    main: Site,
+    /// By port, and whether it speaks TLS.
+    others: BTreeMap<u16, (bool, Site)>,
     strict: bool,
     /// Each once, routed or not.
     apis: Vec<Arc<Api>>,
+}
+
+/// Routes of one port.
+#[derive(Default)]
+struct Site {
+    /// Whether some API wants to see certificates of clients.
+    asks: bool,
+    /// Routes bound to a host come before those that are not.
+    bound: Vec<(Host, Table)>,
+    open: Table,
 }
 
 /// Routes of one host: the longest listen path wins.
@@ -42,27 +54,32 @@ impl Registry {
     /// A registry of these routes and of APIs without one; `strict` as in `enable_strict_routes`.
     pub fn new(routes: Vec<Route>, internal: Vec<Arc<Api>>, strict: bool) -> Self {
         let mut registry = Self { strict, apis: internal, ..Self::default() };
-        for Route { host, path, api } in routes {
+        for Route { port, host, path, api } in routes {
             if registry.apis.iter().all(|known| !Arc::ptr_eq(known, &api)) {
                 registry.apis.push(Arc::clone(&api));
             }
-            registry.table(host).add(path, api);
+            let site = registry.site(port);
+            site.asks |= api.asks_for_certificates;
+            site.table(host).add(path, api);
         }
         registry
     }
 
-    fn table(&mut self, host: Option<Host>) -> &mut Table {
-        let Some(host) = host else { return &mut self.open };
-        let same = |known: &Host| match (known, &host) {
-            (Host::Name(a), Host::Name(b)) => a == b,
-            (Host::Pattern(a), Host::Pattern(b)) => a.as_str() == b.as_str(),
-            _ => false,
-        };
-        let at = self.bound.iter().position(|(known, _)| same(known)).unwrap_or_else(|| {
-            self.bound.push((host.clone(), Table::default()));
-            self.bound.len() - 1
-        });
-        &mut self.bound[at].1
+    fn site(&mut self, port: Option<Port>) -> &mut Site {
+        match port {
+            None => &mut self.main,
+            Some(Port { number, secure }) => &mut self.others.entry(number).or_insert((secure, Site::default())).1,
+        }
+    }
+
+    /// Whether some API on this port (none is the gateway's own) wants to see certificates of clients.
+    pub fn asks_for_certificates(&self, port: Option<u16>) -> bool {
+        port.map_or(Some(&self.main), |port| self.others.get(&port).map(|(_, site)| site)).is_some_and(|site| site.asks)
+    }
+
+    /// The ports of APIs, and whether they speak TLS.
+    pub fn ports(&self) -> impl Iterator<Item = (u16, bool)> {
+        self.others.iter().map(|(port, (secure, _))| (*port, *secure))
     }
 
     /// All APIs.
@@ -95,10 +112,41 @@ impl Registry {
         }
     }
 
-    /// The API for a host (without port) and a path (without escapes).
-    pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Api>> {
+    /// The API for a port (none is the gateway's own), a host (without port) and a path (without escapes).
+    pub fn find(&self, port: Option<u16>, host: &str, path: &str) -> Option<&Arc<Api>> {
+        let site = match port {
+            None => &self.main,
+            Some(port) => &self.others.get(&port)?.1,
+        };
+        site.find(host, path, self.strict)
+    }
+}
+
+impl Route {
+    /// The number of the port, unless it is the gateway's own.
+    pub fn number(&self) -> Option<u16> {
+        self.port.map(|port| port.number)
+    }
+}
+
+impl Site {
+    fn table(&mut self, host: Option<Host>) -> &mut Table {
+        let Some(host) = host else { return &mut self.open };
+        let same = |known: &Host| match (known, &host) {
+            (Host::Name(a), Host::Name(b)) => a == b,
+            (Host::Pattern(a), Host::Pattern(b)) => a.as_str() == b.as_str(),
+            _ => false,
+        };
+        let at = self.bound.iter().position(|(known, _)| same(known)).unwrap_or_else(|| {
+            self.bound.push((host.clone(), Table::default()));
+            self.bound.len() - 1
+        });
+        &mut self.bound[at].1
+    }
+
+    fn find(&self, host: &str, path: &str, strict: bool) -> Option<&Arc<Api>> {
         let bound = self.bound.iter().filter(|(known, _)| known.matches(host)).map(|(_, table)| table);
-        bound.chain([&self.open]).find_map(|table| table.find(path, self.strict))
+        bound.chain([&self.open]).find_map(|table| table.find(path, strict))
     }
 }
 
@@ -163,13 +211,14 @@ mod tests {
             file: PathBuf::new(),
             document: Value::Null,
             listen_path: String::new(),
+            asks_for_certificates: false,
             chain,
         };
-        Route { host, path, api: Arc::new(api) }
+        Route { port: None, host, path, api: Arc::new(api) }
     }
 
     fn found(registry: &Registry, host: &str, path: &str) -> Option<String> {
-        registry.find(host, path).map(|api| api.id.to_string())
+        registry.find(None, host, path).map(|api| api.id.to_string())
     }
 
     #[test]

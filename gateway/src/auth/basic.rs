@@ -21,7 +21,6 @@ use crate::exchange::Exchange;
 use crate::session::Session;
 use crate::sockets::Sockets;
 use crate::store::Store;
-use crate::upstream::UpstreamError;
 
 /// Authentication by a user name and a password whose hash is stored.
 #[derive(Debug)]
@@ -70,7 +69,7 @@ impl BasicAuth {
         let claimed = match (header, &self.body) {
             (Err(_), Some(rules)) => {
                 let read = exchange.body.read(None).await;
-                rules.find(read.map_err(|error| Failure::Upstream(UpstreamError::Body(error.to_string())))?)
+                rules.find(read.map_err(Failure::from)?)
             }
             (header, _) => header,
         };

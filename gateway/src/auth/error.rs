@@ -31,6 +31,15 @@ pub enum TokenError {
     /// Nobody has this key.
     #[error("the auth token is unknown, too short, or its policies cannot be applied")]
     Unknown,
+    /// The key is bound to certificates, and the client has shown none.
+    #[error("the key is bound to certificates, and the client has shown none")]
+    NoCertificate,
+    /// No key belongs to the certificate, or the key belongs to another.
+    #[error("the client's certificate is not that of the key")]
+    OtherCertificate,
+    /// The certificate has expired.
+    #[error("the client's certificate has expired")]
+    ExpiredCertificate,
 }
 
 /// Why a user name and password are refused.

@@ -185,13 +185,6 @@ impl Keys {
                 return None;
             }
         };
-        if state.is_bound_to_certificates() {
-            tracing::error!(
-                key = &*key.name,
-                "a key is bound to client certificates, which are not supported yet; it is unknown"
-            );
-            return None;
-        }
         if let Err(error) = self.policies.load().apply(&mut state, org_id) {
             tracing::debug!(key = &*key.name, %error, "a key's policies cannot be applied, the key is unknown");
             return None;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::binding;
 use super::credential::{Source, strip_bearer};
 use super::session_cache::Counts;
 use super::{AuthError, BasicAuth, CustomAuth, JwtAuth, SignatureAuth, TokenAuth};
@@ -92,12 +93,22 @@ impl Auth {
     pub async fn run(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<(), Stop> {
         for method in &self.methods {
             let Identity { session, prevails } = method.run(exchange, sockets).await?;
+            bound(&session, exchange)?;
             if prevails || self.identity.is_empty() || self.identity == method.name() {
                 exchange.session = Some(session);
             }
         }
         Ok(())
     }
+}
+
+/// Whoever presents a key that is bound to certificates must have shown one of them.
+fn bound(session: &Session, exchange: &Exchange) -> Result<(), AuthError> {
+    let bindings = &session.state.mtls_static_certificate_bindings;
+    if bindings.is_empty() {
+        return Ok(());
+    }
+    Ok(binding::check(bindings.iter().map(String::as_str), exchange.client.certificate.as_deref())?)
 }
 
 impl Method {

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::CompileError;
 use crate::definition::Definition;
 use crate::error::Failure;
-use crate::exchange::{Exchange, client};
+use crate::exchange::Exchange;
 
 /// The lists of an API.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Addresses {
 
     /// Lets a client pass, or not; one without a usable address does not pass.
     pub(super) fn check(&self, exchange: &Exchange) -> Result<(), Failure> {
-        let address = client::address(&exchange.head.headers, &exchange.client).parse().ok();
+        let address = exchange.client.address(&exchange.head.headers).parse().ok();
         let passes = address.is_some_and(|address| self.passes(address));
         passes.then_some(()).ok_or(Failure::Address(AddressRefused))
     }

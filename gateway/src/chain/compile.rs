@@ -17,6 +17,7 @@ use super::versions::Versions;
 use super::{ApiLimit, Chain, Limiter, Limits, Organisation};
 use crate::auth::callers::Callers;
 use crate::auth::keys::Keys;
+use crate::certificate::Welcome;
 use crate::cluster::Nodes;
 use crate::config::Config;
 use crate::definition::{Definition, Refusal};
@@ -63,6 +64,7 @@ pub fn compile(
         limits: Arc::new(limits(definition, listen_path, config, shared)),
         api_limit: api_limit(definition, config, shared).map(Arc::new),
         organisation: organisation(definition, config, shared).map(Arc::new),
+        certificates: certificates(definition, config)?.map(Arc::new),
         hooks,
     };
     let (reports, left_out) = reports(definition, &parts.hooks, &shared.events);
@@ -85,6 +87,22 @@ fn organisation(definition: &Definition, config: &Config, shared: &Shared) -> Op
     let monitor = || Monitor::of(Kind::Organisations, config.monitor.as_ref(), &shared.events);
     let key = || shared.keys.key(&definition.org_id);
     counts.then(|| Organisation::new(key(), Arc::clone(&shared.limiter), monitor()))
+}
+
+/// Whose certificates are welcome, if the API asks for certificates.
+fn certificates(definition: &Definition, config: &Config) -> Result<Option<Welcome>, CompileError> {
+    if !definition.use_mutual_tls_auth {
+        return Ok(None);
+    }
+    let own = Welcome::read(definition.client_certificates.iter().map(String::as_str)).map_err(|error| {
+        CompileError { path: format!("client_certificates[{}]", error.at), reason: error.to_string() }
+    })?;
+    let welcome = own.with(&config.certificates.apis);
+    if welcome.is_empty() {
+        let reason = "nobody could call: list certificates, or security.certificates.apis in tyk.conf";
+        return Err(CompileError { path: "client_certificates".to_owned(), reason: reason.to_owned() });
+    }
+    Ok(Some(welcome))
 }
 
 /// How long an API lets sessions be stored.

@@ -14,9 +14,10 @@ use super::size::SizeLimits;
 use super::timeouts::Timeouts;
 use super::{ApiLimit, End, HeaderChange, Limits, Organisation, redirect, rewrite};
 use crate::auth::{Auth, Strip};
+use crate::certificate::Welcome;
 use crate::config::RateHeaders;
 use crate::error::{Failure, Stop};
-use crate::exchange::{Exchange, ReadError, Reply, standing};
+use crate::exchange::{Exchange, Reply, standing};
 use crate::hook::Hook;
 use crate::session::Session;
 use crate::sockets::Sockets;
@@ -33,6 +34,8 @@ pub(super) enum Step {
     Hook(Hook),
     /// Lists of client addresses.
     Addresses(Box<Addresses>),
+    /// Whose certificates are welcome.
+    Certificates(Arc<Welcome>),
     /// The limits of the API's organisation.
     Organisation(Arc<Organisation>),
     /// How long bodies may be.
@@ -127,7 +130,7 @@ impl Plan {
         }
         if !self.response.is_empty() {
             // Response hooks get the request's body again.
-            exchange.body.read(None).await.map_err(unreadable)?;
+            exchange.body.read(None).await.map_err(Failure::from)?;
         }
         let path_headers = self.replies.path_headers.as_ref().and_then(|rules| rules.find(exchange));
         let mut reply = self.send(exchange, sockets).await.map_err(Failure::Upstream)?;
@@ -174,7 +177,12 @@ impl Plan {
         sockets: &Arc<Sockets>,
     ) -> Result<Reply, Stop> {
         for step in &self.request {
-            if let Step::Addresses(_) | Step::Organisation(_) | Step::Remember { .. } | Step::Auth(_) = step {
+            if let Step::Addresses(_)
+            | Step::Certificates(_)
+            | Step::Organisation(_)
+            | Step::Remember { .. }
+            | Step::Auth(_) = step
+            {
                 step.run(exchange, sockets).await?;
             }
         }
@@ -219,10 +227,6 @@ impl Replies {
     }
 }
 
-pub(super) fn unreadable(error: ReadError) -> Failure {
-    Failure::Upstream(UpstreamError::Body(error.to_string()))
-}
-
 impl Step {
     async fn run(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<(), Stop> {
         match self {
@@ -234,7 +238,7 @@ impl Step {
                 let known = exchange.passage.returned && exchange.session.is_some();
                 if known || exchange.passage.ignored { Ok(()) } else { auth.run(exchange, sockets).await }
             }
-            Self::Remember { forms } => Ok(exchange.remember(*forms).await.map_err(unreadable)?),
+            Self::Remember { forms } => Ok(exchange.remember(*forms).await.map_err(Failure::from)?),
             Self::Strip(strip) => {
                 strip.run(&mut exchange.head);
                 Ok(())
@@ -242,6 +246,9 @@ impl Step {
             Self::Headers(headers) => {
                 headers.run_on_request(exchange);
                 Ok(())
+            }
+            Self::Certificates(welcome) => {
+                Ok(welcome.admit(exchange.client.certificate.as_deref()).map_err(Failure::Unwelcome)?)
             }
             Self::Organisation(organisation) => Ok(organisation.check(&sockets.store).await?),
             Self::PathHeaders(rules) => {

@@ -10,7 +10,7 @@ use http_body::Body as _;
 use super::Chain;
 use crate::error::{Failure, Stop};
 use crate::event::{Event, Events, Handlers, Subject};
-use crate::exchange::{Exchange, client, wire};
+use crate::exchange::{Exchange, wire};
 use crate::session::Denied;
 
 /// The longest body that is told of; a longer one is left out.
@@ -50,7 +50,7 @@ impl Chain {
             let subject = Subject::Request {
                 wire,
                 path: head.target.decoded_path().into_owned(),
-                client: client::address(&head.headers, &exchange.client).to_owned(),
+                client: exchange.client.address(&head.headers).into_owned(),
                 key: self.key(stop, exchange, reports).into_owned(),
                 reason: match stop {
                     Stop::Failure(Failure::Version(error)) => Some(error.answer().1),
@@ -69,9 +69,7 @@ impl Chain {
             Stop::Failure(Failure::Denied(Denied::ApiRate)) => {
                 format!("apilimiter-{}{}", reports.org_id, self.api_id).into()
             }
-            Stop::Failure(Failure::Address(_)) => {
-                client::address(&exchange.head.headers, &exchange.client).to_owned().into()
-            }
+            Stop::Failure(Failure::Address(_)) => exchange.client.address(&exchange.head.headers),
             Stop::Failure(Failure::Version(_)) => "".into(),
             Stop::Failure(Failure::Denied(_)) => exchange.session.as_ref().map_or("", |session| &session.key.id).into(),
             Stop::Failure(failure) => {

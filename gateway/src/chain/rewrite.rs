@@ -79,7 +79,7 @@ pub(super) fn compile_methods(
 pub(super) async fn run(rules: &Endpoints<Rewrite>, exchange: &mut Exchange) -> Result<(), Failure> {
     let Some(rewrite) = rules.find(exchange) else { return Ok(()) };
     if rewrite.triggers.iter().any(Trigger::reads_body) {
-        exchange.body.read(None).await.map_err(super::plan::unreadable)?;
+        exchange.body.read(None).await.map_err(Failure::from)?;
     }
     if let Some(target) = rewrite.target(exchange)? {
         exchange.passage.pending.get_or_insert_default().target = Some(target);

@@ -1,5 +1,6 @@
 //! The gateway on the operator's own files.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +18,10 @@ use crate::config::{self, Config, Control};
 use crate::control::{self, Loaded};
 use crate::error::Pages;
 use crate::event::{self, Couriers};
-use crate::listener::{Gateway, Listener, StartError};
+use crate::exchange::HELD;
+use crate::listener::{self, Gateway, Listener, Sockets, StartError};
 use crate::store::{Embedded, Opened, Redis};
+use crate::supervisor::{self, Inherited};
 use crate::telemetry::{self, Hooks};
 
 /// How long the last events may take once all requests are done.
@@ -78,7 +81,7 @@ pub(super) fn system(what: &str, source: io::Error) -> CliError {
 pub(super) async fn serve(
     config: Config,
     stop: impl Future<Output = ()>,
-    ready: impl FnOnce(std::net::SocketAddr),
+    ready: impl FnOnce(SocketAddr),
 ) -> Result<(), CliError> {
     let pages = Pages::load(config.template_path.as_deref(), !config.hide_generator_header)?;
     let store = Opened::open(&config.storage)?;
@@ -87,21 +90,39 @@ pub(super) async fn serve(
     let shared = Shared::new(&config, nodes.clone(), events);
     let Loaded { policies, registry } = control::load(&config, &shared, &Registry::default())?;
     shared.keys.replace_policies(policies);
-    let listener = Listener::bind(config.listen).await?;
-    let address = listener.address().map_err(|source| system("the listening address is unknown", source))?;
+    let sockets = listen(&config)?;
+    let address = sockets.address().map_err(|source| system("the listening address is unknown", source))?;
     let _pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
+    HELD.limit(config.guards.held);
     let (reload, reloads) = control::reloads();
     let gateway = Gateway::new(config, registry, pages, store, shared, reload);
     tokio::spawn(deliveries.run(Couriers::new(&gateway.config).map_err(StartError::from)?));
     tokio::spawn(reloads.run(Arc::clone(&gateway)));
     tokio::spawn(hang_ups(Arc::clone(&gateway))?);
     tokio::spawn(upkeep(Arc::clone(&gateway), nodes));
+    tokio::spawn(watch(Arc::clone(&gateway)));
     info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     ready(address);
-    listener.serve(Arc::clone(&gateway), drained(&gateway, stop)).await?;
+    supervisor::ready();
+    listener::serve(sockets, Arc::clone(&gateway), drained(&gateway, stop)).await?;
     gateway.shared.events.settle(LAST_EVENTS).await;
     info!("stopped");
     Ok(())
+}
+
+/// On the service manager's sockets, or else on some of our own.
+fn listen(config: &Config) -> Result<Sockets, CliError> {
+    let mut inherited = Inherited::from_environment();
+    let mut at = |place, address| -> Result<Listener, CliError> {
+        let unusable = |source| system("a socket of the service manager cannot be used", source);
+        match inherited.take(place).map_err(unusable)? {
+            Some(socket) => Listener::inherited(socket).map_err(unusable),
+            None => Ok(Listener::bind(address)?),
+        }
+    };
+    let main = at(0, config.listen)?;
+    let control = config.ports.control.map(|port| at(1, SocketAddr::new(config.listen.ip(), port))).transpose()?;
+    Ok(Sockets { main, control })
 }
 
 /// Loads anew whenever the process is sent SIGHUP.
@@ -112,6 +133,11 @@ fn hang_ups(gateway: Arc<Gateway>) -> Result<impl Future<Output = ()>, CliError>
             drop(gateway.reload.ask());
         }
     })
+}
+
+/// Looks whether what the gateway depends on is well.
+async fn watch(gateway: Arc<Gateway>) {
+    gateway.health.watch(&gateway.store, gateway.config.check_interval).await;
 }
 
 /// What the store needs now and then.
@@ -172,6 +198,7 @@ async fn attend(redis: &config::Redis, nodes: &Nodes) {
 async fn drained(gateway: &Gateway, stop: impl Future<Output = ()>) {
     stop.await;
     gateway.drain();
+    supervisor::stopping();
     info!(grace_seconds = gateway.config.grace.as_secs(), "stopping: requests in flight may finish");
     tokio::time::sleep(gateway.config.shutdown_delay).await;
 }

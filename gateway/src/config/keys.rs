@@ -85,7 +85,7 @@ const NO_SCRIPTS: &str = "scripts do not run in the gateway; hooks run in plugin
 const NO_DASHBOARD: &str = "there is no connection to a dashboard";
 const NO_ANALYTICS: &str = "no analytics records are written";
 const NO_TRACES: &str = "no spans or metrics are exported";
-const NO_CLIENT_CERTIFICATES: &str = "clients are not asked for certificates";
+const NO_AUTHORITIES: &str = "certificates of clients are compared, and no authorities are announced";
 const NO_UPTIME_TESTS: &str = "upstreams are not tested";
 const NO_VAULTS: &str = "values are taken from the environment and from secrets only";
 const NO_OAUTH: &str = "there is no OAuth";
@@ -113,18 +113,28 @@ pub(super) static KEYS: &[Key] = &[
     honoured("http_server_options.max_version", Int),
     honoured("http_server_options.ssl_ciphers", List).named("HTTPSERVEROPTIONS_CIPHERS"),
     honoured("http_server_options.enable_http2", Bool),
-    unsupported("http_server_options.write_timeout", Int, "writing an answer may take any time"),
+    honoured("http_server_options.write_timeout", Int),
+    honoured("http_server_options.read_header_timeout", Int),
+    honoured("http_server_options.idle_timeout", Int),
+    honoured("http_server_options.max_header_bytes", Int),
+    honoured("http_server_options.max_headers", Int),
+    honoured("http_server_options.max_connections", Int),
+    honoured("http_server_options.max_connections_per_address", Int),
+    honoured("http_server_options.max_buffered_bytes", Int),
+    honoured("http_server_options.http2_max_concurrent_streams", Int),
+    honoured("http_server_options.http2_max_resets", Int),
+    honoured("http_server_options.xff_depth", Int),
+    honoured("http_server_options.trusted_proxies", List),
     honoured("http_server_options.enable_websockets", Bool),
     unsupported("http_server_options.flush_interval", Int, "answers are flushed as they come"),
     unsupported("http_server_options.skip_target_path_escaping", Bool, "paths go upstream escaped"),
-    unsupported("http_server_options.xff_depth", Int, "no decision depends on the client's address"),
     unsupported("http_server_options.max_response_body_size", Int, "bodies of answers are not transformed"),
     honoured("http_server_options.enable_path_prefix_matching", Bool),
     honoured("http_server_options.enable_path_suffix_matching", Bool),
-    unsupported("http_server_options.ssl_insecure_skip_verify", Bool, NO_CLIENT_CERTIFICATES),
-    unsupported("http_server_options.skip_client_ca_announcement", Bool, NO_CLIENT_CERTIFICATES),
-    unsupported("ports_whitelist", Json, "APIs have no ports of their own").named("PORTWHITELIST"),
-    unsupported("disable_ports_whitelist", Bool, "APIs have no ports of their own").named("DISABLEPORTWHITELIST"),
+    unsupported("http_server_options.ssl_insecure_skip_verify", Bool, NO_AUTHORITIES),
+    unsupported("http_server_options.skip_client_ca_announcement", Bool, NO_AUTHORITIES),
+    honoured("ports_whitelist", Json).named("PORTWHITELIST"),
+    honoured("disable_ports_whitelist", Bool).named("DISABLEPORTWHITELIST"),
     refused("management_node", Bool, "a node that proxies nothing is not supported yet: set it to false"),
     // APIs and what they are served with.
     honoured("app_path", Text),
@@ -161,11 +171,10 @@ pub(super) static KEYS: &[Key] = &[
         "common names are not checked yet: set it to false; names are matched against the certificate's alternative names",
     ),
     refused("security.pinned_public_keys", Map, "public keys of upstreams are not pinned yet: remove the key"),
-    refused(
-        "security.control_api_use_mutual_tls",
-        Bool,
-        "callers of the control API cannot be asked for certificates yet: set it to false, and keep /tyk from strangers by the secret",
-    ),
+    honoured("security.control_api_use_mutual_tls", Bool),
+    honoured("security.allow_unsafe_dynamic_mtls_token", Bool),
+    honoured("security.certificates.apis", List).named("SECURITY_CERTIFICATES_API"),
+    honoured("security.certificates.control_api", List),
     unsupported("security", Section, "certificates are neither stored nor presented"),
     unsupported("service_discovery", Section, "targets are not discovered"),
     unsupported("dns_cache", Section, "names are looked up for each new connection"),
@@ -204,7 +213,7 @@ pub(super) static KEYS: &[Key] = &[
     honoured("suppress_redis_signal_reload", Bool),
     unsupported("resource_sync", Section, NO_RELOAD),
     unsupported("health_check", Section, "no health values are sampled"),
-    unsupported("liveness_check", Section, "there is nothing to probe"),
+    honoured("liveness_check.check_duration", Int),
     unsupported("enable_http_profiler", Bool, "there is no profiler").named("HTTPPROFILE"),
     unsupported("disable_regexp_cache", Bool, "regular expressions are compiled once"),
     unsupported("regexp_cache_expire", Int, "regular expressions are compiled once"),
@@ -213,12 +222,8 @@ pub(super) static KEYS: &[Key] = &[
     honoured("secret", Text),
     honoured("allow_unauthenticated_control_api", Bool),
     honoured("node_secret", Text),
-    refused(
-        "control_api_port",
-        Int,
-        "the control API has no port of its own yet: remove it, and keep /tyk from strangers by the secret",
-    ),
-    unsupported("control_api_hostname", Text, "the control API answers under every host name"),
+    honoured("control_api_port", Int),
+    unsupported("control_api_hostname", Text, "the control API answers under every host name, as in the original"),
     unsupported("enable_config_inspection", Bool, "the configuration is not shown over HTTP"),
     honoured("allow_insecure_configs", Bool),
     unsupported("allow_remote_config", Bool, NO_DASHBOARD),

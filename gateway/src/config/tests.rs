@@ -33,7 +33,7 @@ fn a_small_file_gets_the_defaults() {
     assert_eq!(config.readiness_name, "ready");
     assert_eq!(config.grace, Duration::from_secs(30));
     assert_eq!(config.shutdown_delay, Duration::ZERO);
-    assert_eq!(config.http.read_timeout, Duration::from_secs(120));
+    assert_eq!(config.guards.read_time, Duration::from_secs(120));
     assert_eq!(config.http.max_request_body_size, None);
     assert_eq!(config.upstream.timeout, Duration::from_secs(30));
     assert!(config.canonical_headers);
@@ -125,7 +125,8 @@ fn what_must_not_be_without_effect_stops_the_start() {
         r#"{"use_db_app_configs": true}"#,
         r#"{"slave_options": {"use_rpc": true}}"#,
         r#"{"security": {"pinned_public_keys": {"*": "id"}}}"#,
-        r#"{"security": {"control_api_use_mutual_tls": true}}"#,
+        r#"{"app_path": "a", "security": {"control_api_use_mutual_tls": true}}"#,
+        r#"{"app_path": "a", "security": {"certificates": {"apis": ["/no/such/file"]}}}"#,
         r#"{"management_node": true}"#,
         r#"{"app_path": "a", "proxy_ssl_min_version": 772}"#,
         r#"{"app_path": "a", "storage": {"type": "etcd"}}"#,

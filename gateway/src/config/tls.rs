@@ -33,9 +33,9 @@ const SECTION: &str = "http_server_options";
 const TLS_1_2: i64 = 771;
 const TLS_1_3: i64 = 772;
 
-/// Makes the configuration of TLS, if it is switched on.
+/// Makes the configuration of TLS, if it is switched on or certificates are there for ports of APIs.
 pub(super) fn tls(written: &mut HttpServerOptions, origins: &Origins<'_>) -> Result<Option<Tls>, ConfigError> {
-    if !written.use_ssl {
+    if !written.use_ssl && written.certificates.is_empty() && written.ssl_certificates.is_empty() {
         return Ok(None);
     }
     let check = Check { origins };

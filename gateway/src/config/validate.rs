@@ -10,7 +10,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::written::Written;
 use super::{Config, ConfigError, HttpServer, Log, LogFormat, Messages, Origins, Problem, Secret, Upstream};
-use super::{control, identity, limits, monitor, plugin_servers, storage, tls};
+use super::{certificates, control, guards, identity, limits, monitor, plugin_servers, ports, storage, tls, trust};
 use crate::event::{Compiled, Handlers};
 use crate::json::short;
 use crate::pattern::endpoint::Matching;
@@ -29,16 +29,22 @@ pub(super) fn validate(
         .extend(left_out.into_iter().map(|found| origins.problem(&found.path, "left out".to_owned(), found.reason)));
     let config = Config {
         listen: check.listen(&written, port)?,
+        ports: ports::ports(&mut written, origins)?,
+        use_ssl: written.http_server_options.use_ssl,
         app_path: check.app_path(&written.app_path)?,
         health_check_name: name(&written.health_check_endpoint_name, "hello"),
         readiness_name: name(&written.readiness_check_endpoint_name, "ready"),
+        check_interval: check.interval(written.liveness_check.check_duration)?,
         hide_generator_header: written.hide_generator_header,
         close_connections: written.close_connections,
         canonical_headers: !written.ignore_canonical_mime_header_key,
         custom_domains: written.enable_custom_domains,
-        http: check.http(&written)?,
+        http: check.http(&written),
         version_header: check.version_header(&written.version_header)?,
+        guards: guards::guards(&written.http_server_options, origins)?,
+        trust: trust::trust(&written.http_server_options, origins)?,
         tls: tls::tls(&mut written.http_server_options, origins)?,
+        certificates: certificates::certificates(&written.security, written.http_server_options.use_ssl, origins)?,
         upstream: check.upstream(&written)?,
         coprocess,
         keys: identity::keys(&written, origins)?,
@@ -146,18 +152,17 @@ impl Check<'_> {
         name.or_else(|_| self.refuse("version_header", written, "write the name of a header, or nothing"))
     }
 
-    fn http(&self, written: &Written) -> Result<HttpServer, ConfigError> {
+    fn http(&self, written: &Written) -> HttpServer {
         let ignore_case = written.ignore_endpoint_case;
         let written = &written.http_server_options;
         let (prefix, suffix) = (written.enable_path_prefix_matching, written.enable_path_suffix_matching);
-        Ok(HttpServer {
+        HttpServer {
             paths: Matching { prefix, suffix, ignore_case },
             max_request_body_size: u64::try_from(written.max_request_body_size).ok().filter(|size| *size > 0),
-            read_timeout: self.seconds("http_server_options.read_timeout", written.read_timeout, 120)?,
             strict_routes: written.enable_strict_routes,
             skip_url_cleaning: written.skip_url_cleaning,
             upgrades: written.enable_websockets,
-        })
+        }
     }
 
     fn upstream(&self, written: &Written) -> Result<Upstream, ConfigError> {
@@ -188,6 +193,18 @@ impl Check<'_> {
             Ok(0) => Ok(Duration::from_secs(otherwise)),
             Ok(seconds) => Ok(Duration::from_secs(seconds)),
             Err(_) => self.refuse(path, written, "write a number of seconds from 0"),
+        }
+    }
+
+    fn interval(&self, nanoseconds: i64) -> Result<Duration, ConfigError> {
+        match u64::try_from(nanoseconds) {
+            Ok(0) => Ok(Duration::from_secs(10)),
+            Ok(nanoseconds) => Ok(Duration::from_nanos(nanoseconds)),
+            Err(_) => self.refuse(
+                "liveness_check.check_duration",
+                nanoseconds,
+                "write a number of nanoseconds, as 10000000000 for ten seconds",
+            ),
         }
     }
 

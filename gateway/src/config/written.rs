@@ -12,11 +12,15 @@ use crate::definition::EventHandlers;
 pub(super) struct Written {
     pub(super) listen_address: String,
     pub(super) listen_port: i64,
+    pub(super) control_api_port: i64,
+    pub(super) ports_whitelist: BTreeMap<String, PortList>,
+    pub(super) disable_ports_whitelist: bool,
     pub(super) hostname: String,
     pub(super) app_path: String,
     pub(super) template_path: String,
     pub(super) health_check_endpoint_name: String,
     pub(super) readiness_check_endpoint_name: String,
+    pub(super) liveness_check: LivenessCheck,
     pub(super) hide_generator_header: bool,
     pub(super) close_connections: bool,
     pub(super) ignore_canonical_mime_header_key: bool,
@@ -45,6 +49,7 @@ pub(super) struct Written {
     pub(super) local_session_cache: LocalSessionCache,
     pub(super) policies: Policies,
     pub(super) secret: String,
+    pub(super) security: Security,
     pub(super) allow_unauthenticated_control_api: bool,
     pub(super) allow_master_keys: bool,
     pub(super) enable_hashed_keys_listing: bool,
@@ -65,11 +70,37 @@ pub(super) struct Written {
     pub(super) event_handlers: EventHandlers,
 }
 
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PortList {
+    pub(super) ranges: Vec<PortRange>,
+    pub(super) ports: Vec<i64>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PortRange {
+    pub(super) from: i64,
+    pub(super) to: i64,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct HttpServerOptions {
     pub(super) max_request_body_size: i64,
     pub(super) read_timeout: i64,
+    pub(super) read_header_timeout: i64,
+    pub(super) write_timeout: i64,
+    pub(super) idle_timeout: i64,
+    pub(super) max_header_bytes: i64,
+    pub(super) max_headers: i64,
+    pub(super) max_connections: i64,
+    pub(super) max_connections_per_address: i64,
+    pub(super) max_buffered_bytes: i64,
+    pub(super) http2_max_concurrent_streams: i64,
+    pub(super) http2_max_resets: i64,
+    pub(super) xff_depth: i64,
+    pub(super) trusted_proxies: Vec<String>,
     pub(super) enable_strict_routes: bool,
     pub(super) enable_path_prefix_matching: bool,
     pub(super) enable_path_suffix_matching: bool,
@@ -130,6 +161,28 @@ pub(super) struct Storage {
     pub(super) key_file: String,
     pub(super) tls_min_version: String,
     pub(super) tls_max_version: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Security {
+    pub(super) control_api_use_mutual_tls: bool,
+    pub(super) allow_unsafe_dynamic_mtls_token: bool,
+    pub(super) certificates: SecurityCertificates,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SecurityCertificates {
+    pub(super) apis: Vec<String>,
+    pub(super) control_api: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct LivenessCheck {
+    /// Nanoseconds, as Go writes durations.
+    pub(super) check_duration: i64,
 }
 
 #[derive(Debug, Default, Deserialize)]

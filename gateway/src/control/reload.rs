@@ -14,6 +14,7 @@ use crate::listener::Gateway;
 use crate::session::policy::Policies;
 use crate::session::policy::file::{self, FileError};
 use crate::source::SourceError;
+use crate::supervisor;
 
 /// Asks for reloads.
 #[derive(Clone)]
@@ -74,7 +75,9 @@ impl Reloads {
             while let Ok(next) = self.0.try_recv() {
                 waiting.push(next);
             }
+            supervisor::reloading();
             reload(&gateway).await;
+            supervisor::ready();
             for done in waiting {
                 let _ = done.send(());
             }
@@ -90,6 +93,7 @@ async fn reload(gateway: &Arc<Gateway>) {
         Ok(Ok(Loaded { policies, registry })) => {
             gateway.shared.keys.replace_policies(policies);
             gateway.registry.store(Arc::new(registry));
+            gateway.arrange.ask().await;
             info!("policies and API definitions are loaded anew");
         }
         Ok(Err(error)) => error!(%error, "nothing is loaded anew, what was served is served on"),

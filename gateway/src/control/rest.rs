@@ -17,10 +17,18 @@ pub(super) async fn answer(gateway: &Gateway, sockets: &Sockets, exchange: &mut 
         let message = "Attempted administrative access with invalid or missing key!";
         return Problem::new(StatusCode::FORBIDDEN, message).reply();
     }
+    if let Some(welcome) = &gateway.config.certificates.control
+        && let Err(unwelcome) = welcome.admit(exchange.client.certificate.as_deref())
+    {
+        return Problem::new(StatusCode::FORBIDDEN, unwelcome.to_string()).reply();
+    }
     let body = match exchange.body.read(Some(LARGEST)).await {
         Ok(body) => body.clone(),
         Err(ReadError::TooLarge) => {
             return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large").reply();
+        }
+        Err(ReadError::NoRoom) => {
+            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Too many bodies are in memory").reply();
         }
         Err(ReadError::Broken(_)) => return Problem::bad("Request malformed").reply(),
     };

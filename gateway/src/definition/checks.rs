@@ -62,8 +62,11 @@ fn check_target(definition: &Definition, findings: &mut Findings) {
         );
     }
     let protocol = &definition.protocol;
-    if !matches!(protocol.as_str(), "" | "http") {
-        findings.refuse("protocol", format!("{protocol:?} is not supported yet: set it to \"http\" or remove it"));
+    if !matches!(protocol.as_str(), "" | "http" | "https" | "h2c") {
+        findings.refuse("protocol", format!("{protocol:?} is not supported: write http, https or h2c, or remove it"));
+    }
+    if u16::try_from(definition.listen_port).is_err() {
+        findings.refuse("listen_port", format!("{} is no port: write one from 1 to 65535", definition.listen_port));
     }
 }
 

@@ -37,7 +37,7 @@ const fn rule(path: &'static str, reason: &'static str) -> Rule {
 }
 
 const AUTH: &str = "this method of auth is not supported yet: set it to false, and check the token in an auth_check hook (custom_plugin_auth_enabled)";
-const CERTIFICATE: &str = "client certificates are not supported yet: set it to false";
+const CERTIFICATE: &str = "certificates say who is calling in authToken only: set it to false";
 const SIGNATURE: &str =
     "signatures beside auth tokens are not checked yet: set it to false, or use enable_signature_checking";
 const TLS: &str = "TLS to the upstream cannot be configured per API yet: remove the setting";
@@ -48,7 +48,6 @@ const OURS: &str = "this setting of hooks is not supported yet: remove it";
 
 /// For every API.
 pub(super) static EVERYONE: &[Rule] = &[
-    rule("use_mutual_tls_auth", "client certificates are not supported yet: set it to false"),
     rule("CORS.enable", CORS),
     rule("CORS.options_passthrough", CORS),
     rule("enable_batch_request_support", "batch requests are not supported yet: set it to false"),
@@ -71,7 +70,6 @@ pub(super) static EVERYONE: &[Rule] = &[
     rule("upstream_auth.enabled", "credentials for the upstream are not supported yet: set it to false, or add the header in a Post hook"),
     rule("request_signing.is_enabled", "request signing is not supported yet: set it to false, or sign in a Post hook"),
     rule("certificates", CERTIFICATES),
-    rule("listen_port", "ports of APIs are not supported yet: remove it; the API is served on the gateway's port"),
     rule("is_oas", "OpenAPI documents are not supported yet, and this one may hold rules: set it to false if the classic definition says it all"),
     rule("graphql.enabled", "GraphQL is not supported: set it to false"),
 ];
@@ -81,8 +79,12 @@ pub(super) static PROTECTED: &[Rule] = &[
     rule("use_oauth2", AUTH),
     rule("use_openid", AUTH),
     rule("external_oauth.enabled", AUTH),
-    rule("auth_configs.*.use_certificate", CERTIFICATE),
-    rule("auth.use_certificate", CERTIFICATE),
+    rule("auth_configs.jwt.use_certificate", CERTIFICATE),
+    rule("auth_configs.basic.use_certificate", CERTIFICATE),
+    rule("auth_configs.hmac.use_certificate", CERTIFICATE),
+    rule("auth_configs.coprocess.use_certificate", CERTIFICATE),
+    rule("auth_configs.oauth.use_certificate", CERTIFICATE),
+    rule("auth_configs.oidc.use_certificate", CERTIFICATE),
     rule("auth_configs.*.validate_signature", SIGNATURE),
     rule("auth.validate_signature", SIGNATURE),
 ];

@@ -105,20 +105,28 @@ fn methods_of_auth_are_read_or_refused_by_name() {
         assert!(Definition::parse(&custom(json!({switch: true}))).is_ok(), "{switch}");
     }
     assert!(Definition::parse(&keyless(json!({"use_keyless": false}))).is_ok(), "stored keys decide");
-    for switch in ["use_oauth2", "use_openid", "use_mutual_tls_auth"] {
+    for switch in ["use_oauth2", "use_openid"] {
         assert_eq!(refused(&keyless(json!({"use_keyless": false, switch: true}))), [switch]);
     }
     assert_eq!(refused(&custom(json!({"external_oauth": {"enabled": true}}))), ["external_oauth.enabled"]);
-    let certificate = json!({"auth_configs": {"authToken": {"use_certificate": true}}});
-    assert_eq!(refused(&custom(certificate)), ["auth_configs.authToken.use_certificate"]);
+    let certificate = json!({"auth_configs": {"jwt": {"use_certificate": true}}});
+    assert_eq!(refused(&custom(certificate)), ["auth_configs.jwt.use_certificate"]);
     assert_eq!(refused(&custom(json!({"auth": {"validate_signature": true}}))), ["auth.validate_signature"]);
 }
 
 #[test]
-fn methods_of_auth_count_for_nothing_on_a_keyless_api_except_client_certificates() {
+fn methods_of_auth_count_for_nothing_on_a_keyless_api() {
     let text = keyless(json!({"use_standard_auth": true, "enable_jwt": true, "custom_plugin_auth_enabled": true}));
     assert!(Definition::parse(&text).is_ok());
-    assert_eq!(refused(&keyless(json!({"use_mutual_tls_auth": true}))), ["use_mutual_tls_auth"]);
+}
+
+#[test]
+fn clients_are_asked_for_certificates_by_a_switch_that_counts() {
+    let switch = |text: &str| Definition::parse(text).unwrap().definition.asks_for_certificates();
+    let token = json!({"auth_configs": {"authToken": {"use_certificate": true}}});
+    assert_eq!(switch(&keyless(token.clone())), None);
+    assert_eq!(switch(&custom(token)), Some("auth_configs.authToken.use_certificate"));
+    assert_eq!(switch(&keyless(json!({"use_mutual_tls_auth": true}))), Some("use_mutual_tls_auth"));
 }
 
 #[test]
@@ -159,8 +167,8 @@ fn steps_that_are_not_built_are_refused_by_their_path() {
         (json!({"proxy": {"transport": {"ssl_min_version": 772}}}), "proxy.transport.ssl_min_version"),
         (json!({"upstream_certificates": {"*": "id"}}), "upstream_certificates"),
         (json!({"pinned_public_keys": {"*": "id"}}), "pinned_public_keys"),
-        (json!({"listen_port": 9000}), "listen_port"),
-        (json!({"protocol": "https"}), "protocol"),
+        (json!({"listen_port": 90000}), "listen_port"),
+        (json!({"protocol": "tcp"}), "protocol"),
         (json!({"is_oas": true}), "is_oas"),
         (json!({"config_data": {"key": "vault://a"}}), "config_data.key"),
     ] {
@@ -230,8 +238,8 @@ fn an_event_handler_of_a_plugin_server_needs_a_name() {
 
 #[test]
 fn refusals_read_as_one_sentence_each() {
-    let error = Definition::parse(&keyless(json!({"listen_port": 9000, "is_oas": true}))).unwrap_err();
+    let error = Definition::parse(&keyless(json!({"listen_port": 90000, "is_oas": true}))).unwrap_err();
     let text = error.to_string();
-    assert!(text.starts_with("listen_port: ports of APIs are not supported"), "{text}");
+    assert!(text.starts_with("listen_port: 90000 is no port"), "{text}");
     assert!(text.contains("; is_oas: "), "{text}");
 }

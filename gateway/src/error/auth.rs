@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::auth::{AuthError, BasicError, JwtError, SignatureError, TokenError};
 
+const DISALLOWED: &str = "Access to this API has been disallowed";
 const MISSING: &str = "Authorization field missing";
 
 impl AuthError {
@@ -35,7 +36,10 @@ impl TokenError {
     fn answer(self) -> (StatusCode, &'static str) {
         match self {
             Self::Missing => (StatusCode::UNAUTHORIZED, MISSING),
-            Self::Unknown => (StatusCode::FORBIDDEN, "Access to this API has been disallowed"),
+            Self::Unknown => (StatusCode::FORBIDDEN, DISALLOWED),
+            Self::NoCertificate => (StatusCode::UNAUTHORIZED, "Client certificate required"),
+            Self::OtherCertificate => (StatusCode::UNAUTHORIZED, DISALLOWED),
+            Self::ExpiredCertificate => (StatusCode::FORBIDDEN, "Certificate has expired"),
         }
     }
 }

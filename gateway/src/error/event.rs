@@ -25,7 +25,9 @@ impl Failure {
             Self::Address(_) => Some(auth_failure()),
             Self::Version(_) => Some((Name::VersionFailure, "Attempted access to disallowed version / path.")),
             Self::Size(_) | Self::Rewrite(_) | Self::Loop(_) => None,
-            Self::Hook { .. }
+            Self::Unwelcome(_)
+            | Self::NoRoom(_)
+            | Self::Hook { .. }
             | Self::NoDriver { .. }
             | Self::NoIdentity(_)
             | Self::Uncounted { .. }
@@ -44,7 +46,7 @@ fn auth_failure() -> (Name, &'static str) {
 /// Whether others are told; of credentials that are missing only where it is JWTs or signatures.
 fn is_told(error: &AuthError) -> bool {
     match error {
-        AuthError::Token(error) => *error == TokenError::Unknown,
+        AuthError::Token(error) => matches!(error, TokenError::Unknown | TokenError::OtherCertificate),
         AuthError::Basic(error) => matches!(error, BasicError::Unauthorised(_)),
         AuthError::Jwt(error) => !matches!(error, JwtError::Expired | JwtError::IssuedLater | JwtError::NotYetValid),
         AuthError::Signature(error) => matches!(error, SignatureError::Refused(_)),

@@ -4,11 +4,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use thiserror::Error;
 
+use super::budget::{HELD, Share};
 use super::gunzip::Gunzip;
 use super::streaming::Streaming;
 
@@ -33,10 +34,13 @@ pub enum Body {
 pub enum ReadError {
     /// The peer broke off or broke the framing.
     #[error("the body could not be read: {0}")]
-    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Broken(#[source] io::Error),
     /// It is longer than allowed.
     #[error("the body is longer than the limit")]
     TooLarge,
+    /// The bodies that are held whole take all the memory they may.
+    #[error("bodies held in memory take as much as http_server_options.max_buffered_bytes allows")]
+    NoRoom,
 }
 
 impl Body {
@@ -85,13 +89,44 @@ impl Body {
     }
 }
 
-async fn collect(body: &mut Body, limit: Option<u64>) -> Result<Bytes, ReadError> {
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    match Limited::new(body, limit).collect().await {
-        Ok(read) => Ok(read.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ReadError::TooLarge),
-        Err(error) => Err(ReadError::Broken(error)),
+/// A body on its way into memory; one that comes in one piece is not copied.
+struct Collected {
+    first: Bytes,
+    more: BytesMut,
+    share: Share<'static>,
+}
+
+impl Collected {
+    fn add(&mut self, data: Bytes) -> Result<(), ReadError> {
+        if !self.share.grow(data.len()) {
+            return Err(ReadError::NoRoom);
+        }
+        if self.first.is_empty() {
+            self.first = data;
+            return Ok(());
+        }
+        if self.more.is_empty() {
+            self.more.extend_from_slice(&self.first);
+        }
+        self.more.extend_from_slice(&data);
+        Ok(())
     }
+
+    fn whole(self) -> Bytes {
+        let bytes = if self.more.is_empty() { self.first } else { self.more.freeze() };
+        self.share.hold(bytes)
+    }
+}
+
+async fn collect(body: &mut Body, limit: Option<u64>) -> Result<Bytes, ReadError> {
+    let mut left = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let mut collected = Collected { first: Bytes::new(), more: BytesMut::new(), share: HELD.share() };
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(ReadError::Broken)?.into_data() else { continue };
+        left = left.checked_sub(data.len()).ok_or(ReadError::TooLarge)?;
+        collected.add(data)?;
+    }
+    Ok(collected.whole())
 }
 
 impl HttpBody for Body {

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::flow::{Flow, Strand};
 use crate::upstream::Lease;
 
 /// Frames as they arrive.
@@ -15,17 +17,19 @@ use crate::upstream::Lease;
 pub struct Streaming {
     incoming: Incoming,
     lease: Option<Lease>,
+    strand: Option<Strand>,
 }
 
 impl Streaming {
-    /// A client's body.
-    pub fn new(incoming: Incoming) -> Self {
-        Self { incoming, lease: None }
+    /// A client's body, which is part of this flow.
+    pub fn new(incoming: Incoming, flow: &Arc<Flow>) -> Self {
+        let strand = (!incoming.is_end_stream()).then(|| Strand::of(flow));
+        Self { incoming, lease: None, strand }
     }
 
     /// An upstream's body, over this connection.
     pub fn leased(incoming: Incoming, lease: Lease) -> Self {
-        let mut streaming = Self { incoming, lease: Some(lease) };
+        let mut streaming = Self { incoming, lease: Some(lease), strand: None };
         if streaming.is_end() {
             streaming.release();
         }
@@ -33,7 +37,11 @@ impl Streaming {
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        if let Some(strand) = &mut self.strand {
+            if polled.is_pending() { strand.wait() } else { strand.advance() }
+        }
+        let frame = ready!(polled);
         let last = match &frame {
             Some(Ok(frame)) => self.is_end() || frame.is_trailers(),
             Some(Err(_)) => false,

@@ -1,35 +1,51 @@
 //! The listening socket: accepted sockets go to the workers in turn.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZero;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use super::tls::{Renewal, Tls};
-use super::worker::{StartError, Worker};
-use super::{BindError, Gateway};
+use super::admission::{Admission, Full};
+use super::complaint::Complaint;
+use super::entrance::Entrance;
+use super::worker::{Accepted, Crew};
+use super::{BindError, files};
 
 /// How long to wait when the system has no more sockets to give.
 const BREATH: Duration = Duration::from_millis(50);
+
+/// How many connections may wait to be accepted, as far as the system allows.
+const BACKLOG: u32 = 4096;
 
 /// A bound socket that accepts nobody yet.
 pub struct Listener {
     socket: TcpListener,
 }
 
+/// Turns connections that come into connections that may be served.
+pub(super) struct Porter {
+    admission: Arc<Admission>,
+    entrance: Arc<Entrance>,
+    exhausted: Complaint,
+    full: Complaint,
+}
+
 impl Listener {
     /// Binds; needs a runtime.
-    pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
-        match TcpListener::bind(address).await {
+    pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        match bind(address) {
             Ok(socket) => Ok(Self { socket }),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(BindError::InUse(address)),
             Err(source) => Err(BindError::Other { address, source }),
         }
+    }
+
+    /// A socket that listens already; needs a runtime.
+    pub fn inherited(socket: std::net::TcpListener) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket: TcpListener::from_std(socket)? })
     }
 
     /// Where it listens.
@@ -37,55 +53,79 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Serves until `shutdown` is done, then stops accepting and lets what is in flight finish
-    /// within the grace period.
-    pub async fn serve(self, gateway: Arc<Gateway>, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-        let (tls, renewal) = gateway.config.tls.as_ref().map(Tls::new).transpose()?.unzip();
-        let count = thread::available_parallelism().map_or(1, NonZero::get);
-        let start = |at| Worker::start(at, Arc::clone(&gateway), tls.clone());
-        let workers = (0..count).map(start).collect::<Result<Vec<_>, _>>()?;
-        tokio::select! {
-            () = self.hand_out(&workers) => {}
-            () = renew(renewal) => {}
-            () = shutdown => {}
-        }
-        drop(self);
-        let stopping = workers.into_iter().map(Worker::stop);
-        for thread in stopping.collect::<Vec<_>>() {
-            // A worker that panicked has nothing left to finish.
-            let _ = tokio::task::spawn_blocking(|| thread.join()).await;
-        }
-        Ok(())
-    }
-
-    async fn hand_out(&self, workers: &[Worker]) {
-        for worker in workers.iter().cycle() {
-            let (socket, peer) = self.accept().await;
-            worker.take(socket, peer);
-        }
-    }
-
-    /// The next connection; errors never end the loop.
-    async fn accept(&self) -> (std::net::TcpStream, SocketAddr) {
+    /// Accepts for ever.
+    pub(super) async fn hand_out(&self, crew: &Crew, mut porter: Porter) {
         loop {
-            let accepted = self.socket.accept().await.and_then(|(socket, peer)| {
-                socket.set_nodelay(true)?;
-                Ok((socket.into_std()?, peer))
-            });
-            match accepted {
-                Ok(connection) => return connection,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(BREATH).await;
+            crew.take(self.accept(&mut porter).await);
+        }
+    }
+
+    /// The next connection that may be served; errors never end the loop.
+    async fn accept(&self, porter: &mut Porter) -> Accepted {
+        loop {
+            match self.socket.accept().await {
+                Ok((socket, peer)) => {
+                    if let Some(accepted) = porter.admit(socket, peer) {
+                        return accepted;
+                    }
                 }
+                Err(error) => porter.failed(&error).await,
             }
         }
     }
 }
 
-async fn renew(renewal: Option<Renewal>) {
-    match renewal {
-        Some(renewal) => renewal.run().await,
-        None => std::future::pending().await,
+impl Porter {
+    pub(super) fn new(admission: Arc<Admission>, entrance: Arc<Entrance>) -> Self {
+        Self { admission, entrance, exhausted: Complaint::default(), full: Complaint::default() }
     }
+
+    /// Nobody waits for a place: who is one too many is closed at once.
+    fn admit(&mut self, socket: TcpStream, peer: SocketAddr) -> Option<Accepted> {
+        let admitted = match self.admission.admit(peer.ip()) {
+            Ok(admitted) => admitted,
+            Err(full) => {
+                self.turn_away(full, peer);
+                return None;
+            }
+        };
+        match socket.set_nodelay(true).and_then(|()| socket.into_std()) {
+            Ok(socket) => Some(Accepted { socket, peer, admitted, entrance: Arc::clone(&self.entrance) }),
+            Err(error) => {
+                tracing::debug!(%error, %peer, "a connection ended before it was served");
+                None
+            }
+        }
+    }
+
+    fn turn_away(&mut self, full: Full, peer: SocketAddr) {
+        if let Some(count) = self.full.again() {
+            let key = match full {
+                Full::All => "http_server_options.max_connections",
+                Full::Address => "http_server_options.max_connections_per_address",
+            };
+            tracing::warn!(count, limit = key, last = %peer, "connections were closed at once: there are as many as there may be");
+        }
+    }
+
+    /// A client that was gone again matters to nobody; without files or memory there is none for the
+    /// next one either.
+    async fn failed(&mut self, error: &io::Error) {
+        if files::is_gone(error) {
+            tracing::debug!(%error, "a connection ended before it was accepted");
+            return;
+        }
+        if let Some(count) = self.exhausted.again() {
+            tracing::warn!(%error, count, "connections cannot be accepted");
+        }
+        tokio::time::sleep(BREATH).await;
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // The address of a gateway that has just ended is free.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }

@@ -1,7 +1,9 @@
 //! One client connection, from its first byte until the client, the drain or silence ends it.
 
 mod activity;
+mod gauge;
 mod preface;
+mod vigil;
 
 use std::convert::Infallible;
 use std::io;
@@ -11,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
@@ -20,20 +22,24 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use self::activity::{Activity, Watched};
+use self::activity::Activity;
+use self::gauge::Gauge;
 use self::preface::Rewound;
+use self::vigil::{Trouble, Vigil};
+use super::admission::Admitted;
 use super::drain::Drained;
+use super::entrance::{Door, Entrance};
 use super::tls::{self, Tls};
 use super::{Gateway, front_door};
+use crate::config::Trust;
+use crate::exchange::{self, Reply};
 use crate::one_piece::OnePiece;
 use crate::sockets::Sockets;
 
-/// How many requests an HTTP/2 client may have open on one connection.
-const STREAMS: u32 = 250;
-/// The largest head of an HTTP/2 request in bytes, as HPACK counts them.
-const HEAD: u32 = 16 << 10;
 /// How many requests an HTTP/2 client may take back before they were looked at.
 const TAKEN_BACK: usize = 20;
+/// How many headers the HTTP/1.1 codec takes without being told.
+const HEADERS: usize = 100;
 /// How long a connection that was told to end may be silent.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -48,7 +54,8 @@ enum Protocol {
 struct Client {
     gateway: Arc<Gateway>,
     sockets: Arc<Sockets>,
-    address: HeaderValue,
+    address: exchange::Client,
+    door: Door,
     activity: Activity,
     last_request: Notify,
 }
@@ -57,17 +64,19 @@ struct Client {
 pub(super) async fn serve(
     socket: TcpStream,
     peer: SocketAddr,
+    admitted: Admitted,
     gateway: Arc<Gateway>,
     sockets: Arc<Sockets>,
-    tls: Option<Tls>,
+    entrance: Arc<Entrance>,
     drained: Drained,
 ) {
-    let (address, activity, last_request) = (text(peer.ip()), Activity::default(), Notify::new());
-    let client = Client { gateway, sockets, address, activity, last_request };
-    let served = match tls {
-        None => client.in_the_clear(socket, drained).await,
+    let activity = Activity::new(gateway.config.guards.resets);
+    let (address, last_request) = (address(peer.ip(), &gateway.config.trust), Notify::new());
+    let client = Client { gateway, sockets, address, door: entrance.door, activity, last_request };
+    let served = match &entrance.tls {
+        None => client.in_the_clear(socket, admitted, drained).await,
         // Large: it must not make connections without TLS large.
-        Some(tls) => Box::pin(client.over_tls(&tls, socket, drained)).await,
+        Some(tls) => Box::pin(client.over_tls(tls, socket, admitted, drained)).await,
     };
     if let Err(error) = served {
         tracing::debug!(%error, %peer, "a client's connection ended early");
@@ -89,101 +98,136 @@ async fn beginning<T>(
 }
 
 impl Client {
-    async fn in_the_clear(self, socket: TcpStream, mut drained: Drained) -> io::Result<()> {
-        let limit = self.gateway.config.http.read_timeout;
+    async fn in_the_clear(self, socket: TcpStream, admitted: Admitted, mut drained: Drained) -> io::Result<()> {
+        let limit = self.gateway.config.guards.idle_time;
         let (protocol, ahead) = beginning(preface::read(&socket), limit, &mut drained).await?;
-        self.speak(protocol, Rewound::new(TokioIo::new(socket), ahead), drained).await
+        self.speak(protocol, Rewound::new(TokioIo::new(socket), ahead), admitted, drained).await
     }
 
-    async fn over_tls(self, tls: &Tls, socket: TcpStream, mut drained: Drained) -> io::Result<()> {
+    async fn over_tls(
+        mut self,
+        tls: &Tls,
+        socket: TcpStream,
+        admitted: Admitted,
+        mut drained: Drained,
+    ) -> io::Result<()> {
         if beginning(tls::asks_in_the_clear(&socket), tls::HANDSHAKE, &mut drained).await? {
             return beginning(tls::turn_away(socket), tls::HANDSHAKE, &mut drained).await;
         }
-        let socket = beginning(tls.shake_hands(socket), tls::HANDSHAKE, &mut drained).await?;
+        let ask = self.door.asks_for_certificates(&self.gateway);
+        let socket = beginning(tls.shake_hands(socket, ask), tls::HANDSHAKE, &mut drained).await?;
+        self.address.certificate = tls::certificate(&socket);
         let protocol = if tls::speaks_http2(&socket) { Protocol::Http2 } else { Protocol::Http1 };
-        self.speak(protocol, TokioIo::new(socket), drained).await
+        self.speak(protocol, TokioIo::new(socket), admitted, drained).await
     }
 
-    async fn speak<S>(self, protocol: Protocol, socket: S, drained: Drained) -> io::Result<()>
+    async fn speak<S>(self, protocol: Protocol, socket: S, admitted: Admitted, drained: Drained) -> io::Result<()>
     where
         S: Read + Write + Unpin + Send + 'static,
     {
-        let socket = OnePiece::new(socket);
-        let ended = match protocol {
+        let socket = OnePiece::new(Gauge::new(socket, &self.activity, admitted));
+        match protocol {
             Protocol::Http1 => self.http1(socket, drained).await,
             // Rare and large: it must not make every connection's future large.
             Protocol::Http2 => Box::pin(Arc::new(self).http2(socket, drained)).await,
-        };
-        ended.map_err(io::Error::other)
+        }
     }
 
-    async fn http1<S>(&self, socket: S, drained: Drained) -> hyper::Result<()>
+    async fn http1<S>(&self, socket: S, drained: Drained) -> io::Result<()>
     where
         S: Read + Write + Unpin + Send + 'static,
     {
         let config = &self.gateway.config;
         let mut http = http1::Builder::new();
-        http.title_case_headers(config.canonical_headers);
+        http.title_case_headers(config.canonical_headers).max_buf_size(config.guards.head_size);
+        // Said, even the default number costs each request an allocation.
+        if config.guards.headers != HEADERS {
+            http.max_headers(config.guards.headers);
+        }
         let service = service_fn(|request| async move {
-            let mut reply = self.answer(request).await;
+            let busy = self.activity.begin();
+            let mut reply = self.answer(request).await.map(|body| self.activity.whole(busy, body));
             if config.close_connections {
                 reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(reply)
         });
         let connection = http.serve_connection(socket, service).with_upgrades();
-        self.converse(connection, http1::UpgradeableConnection::graceful_shutdown, drained).await
+        let vigil = Vigil::new(&config.guards, Protocol::Http1);
+        self.converse(connection, http1::UpgradeableConnection::graceful_shutdown, vigil, drained).await
     }
 
-    async fn http2<S>(self: Arc<Self>, socket: S, drained: Drained) -> hyper::Result<()>
+    async fn http2<S>(self: Arc<Self>, socket: S, drained: Drained) -> io::Result<()>
     where
         S: Read + Write + Unpin + 'static,
     {
         let mut http = http2::Builder::new(TokioExecutor::new());
-        http.max_concurrent_streams(STREAMS).max_header_list_size(HEAD).max_pending_accept_reset_streams(TAKEN_BACK);
+        let guards = &self.gateway.config.guards;
+        http.max_concurrent_streams(guards.streams)
+            .max_header_list_size(u32::try_from(guards.head_size).unwrap_or(u32::MAX))
+            .max_send_buf_size(guards.head_size)
+            .max_pending_accept_reset_streams(TAKEN_BACK);
         let client = Arc::clone(&self);
         let service = service_fn(move |request| {
             let client = Arc::clone(&client);
             async move {
-                let reply = client.answer(request).await;
+                let busy = client.activity.begin();
+                let reply = client.answer(request).await.map(|body| client.activity.shared(busy, body));
                 if client.gateway.config.close_connections {
                     client.last_request.notify_one();
                 }
                 Ok::<_, Infallible>(reply)
             }
         });
-        self.converse(http.serve_connection(socket, service), http2::Connection::graceful_shutdown, drained).await
+        let vigil = Vigil::new(guards, Protocol::Http2);
+        let connection = http.serve_connection(socket, service);
+        self.converse(connection, http2::Connection::graceful_shutdown, vigil, drained).await
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Watched> {
-        let busy = self.activity.begin();
-        let reply = front_door::answer(&self.gateway, &self.sockets, request, &self.address).await;
-        reply.map(|body| busy.until_the_end_of(body))
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
+        let Self { gateway, sockets, address, door, activity, .. } = self;
+        front_door::answer(gateway, sockets, request, address, *door, &activity.uploads).await
     }
 
     /// Goes on until the connection ends by itself, or is told to by `end`; then requests under way finish.
-    async fn converse<C>(&self, connection: C, end: impl FnOnce(Pin<&mut C>), mut drained: Drained) -> hyper::Result<()>
+    async fn converse<C>(
+        &self,
+        connection: C,
+        end: impl FnOnce(Pin<&mut C>),
+        mut vigil: Vigil,
+        mut drained: Drained,
+    ) -> io::Result<()>
     where
         C: Future<Output = hyper::Result<()>>,
     {
         let mut connection = pin!(connection);
         tokio::select! {
             biased;
-            ended = &mut connection => return ended,
+            ended = &mut connection => return ended.map_err(io::Error::other),
             () = drained.wait() => {}
             () = self.last_request.notified() => {}
-            () = self.activity.silence(self.gateway.config.http.read_timeout) => {}
+            trouble = vigil.trouble(&self.activity) => match trouble {
+                Trouble::Idle => {}
+                trouble => return Err(io::Error::other(trouble)),
+            }
         }
         end(connection.as_mut());
+        let mut vigil = vigil.farewell(FAREWELL);
         tokio::select! {
             biased;
-            ended = connection => ended,
-            () = self.activity.silence(FAREWELL) => Ok(()),
+            ended = connection => ended.map_err(io::Error::other),
+            trouble = vigil.trouble(&self.activity) => match trouble {
+                Trouble::Idle => Ok(()),
+                trouble => Err(io::Error::other(trouble)),
+            }
         }
     }
 }
 
 /// An address as headers and logs have it; IPv4 stays IPv4 on a socket for both.
-fn text(address: IpAddr) -> HeaderValue {
-    HeaderValue::from_str(&address.to_canonical().to_string()).unwrap_or(HeaderValue::from_static("unknown"))
+fn address(peer: IpAddr, trust: &Trust) -> exchange::Client {
+    let peer = peer.to_canonical();
+    let depth = trust.believes(peer).then_some(trust.depth);
+    let peer = HeaderValue::from_str(&peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+    exchange::Client { peer, depth, certificate: None }
 }

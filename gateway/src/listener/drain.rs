@@ -7,16 +7,19 @@ use tokio::sync::watch;
 /// The end of a worker's connections.
 pub(super) struct Drain(watch::Sender<bool>);
 
-/// A connection's ear for it; as long as it lives, the connection is open.
-pub(super) struct Drained(watch::Receiver<bool>);
+/// A connection's ear for it, and for the end of its port; as long as it lives, the connection is open.
+pub(super) struct Drained {
+    worker: watch::Receiver<bool>,
+    port: watch::Receiver<bool>,
+}
 
 impl Drain {
     pub(super) fn new() -> Self {
         Self(watch::Sender::new(false))
     }
 
-    pub(super) fn connection(&self) -> Drained {
-        Drained(self.0.subscribe())
+    pub(super) fn connection(&self, port: &watch::Receiver<bool>) -> Drained {
+        Drained { worker: self.0.subscribe(), port: port.clone() }
     }
 
     /// Tells all connections and waits for them, but no longer than `grace`.
@@ -32,7 +35,10 @@ impl Drain {
 impl Drained {
     /// Done when the connection should end.
     pub(super) async fn wait(&mut self) {
-        // A worker that is gone waits for nobody.
-        let _ = self.0.wait_for(|drained| *drained).await;
+        tokio::select! {
+            // A worker that is gone waits for nobody.
+            _ = self.worker.wait_for(|drained| *drained) => {}
+            Ok(_) = self.port.wait_for(|closed| *closed) => {}
+        }
     }
 }

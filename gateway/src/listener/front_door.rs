@@ -8,11 +8,14 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::Gateway;
+use super::entrance::Door;
 use crate::api::Api;
 use crate::chain::End;
 use crate::control;
 use crate::error::{Refusal, Stop};
-use crate::exchange::{Body, Exchange, Head, Notes, Passage, ReadError, Reply, Standing, Streaming, Upgrade};
+use crate::exchange::{
+    Body, Client, Exchange, Flow, Head, Notes, Passage, ReadError, Reply, Standing, Streaming, Upgrade,
+};
 use crate::sockets::Sockets;
 use crate::telemetry::Access;
 
@@ -21,8 +24,13 @@ pub(super) async fn answer(
     gateway: &Gateway,
     sockets: &Arc<Sockets>,
     mut request: Request<Incoming>,
-    client: &HeaderValue,
+    client: &Client,
+    door: Door,
+    uploads: &Arc<Flow>,
 ) -> Reply {
+    if request.headers().len() > gateway.config.guards.headers {
+        return text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "431 Request Header Fields Too Large");
+    }
     let notes = Notes::start();
     let upgrade = if gateway.config.http.upgrades { Upgrade::wished(&mut request) } else { None };
     let (parts, incoming) = request.into_parts();
@@ -33,7 +41,7 @@ pub(super) async fn answer(
             return bad_request();
         }
     };
-    let body = Body::Stream(Streaming::new(incoming));
+    let body = Body::Stream(Streaming::new(incoming, uploads));
     let (session, standing, client, context) = (None, Standing::default(), client.clone(), None);
     let passage = Passage::default();
     let mut exchange = Box::new(Exchange { head, body, upgrade, session, standing, passage, client, context, notes });
@@ -42,7 +50,7 @@ pub(super) async fn answer(
     {
         return refusal;
     }
-    route(gateway, sockets, exchange).await
+    route(gateway, sockets, door, exchange).await
 }
 
 /// Refuses a body of more than `limit` bytes; one that does not tell its length is read.
@@ -54,22 +62,26 @@ async fn measure(body: &mut Body, limit: u64) -> Result<(), Reply> {
             Ok(_) => Ok(()),
             Err(ReadError::TooLarge) => Err(too_large()),
             Err(ReadError::Broken(_)) => Err(bad_request()),
+            Err(ReadError::NoRoom) => Err(no_room()),
         },
     }
 }
 
-async fn route(gateway: &Gateway, sockets: &Arc<Sockets>, mut exchange: Box<Exchange>) -> Reply {
+async fn route(gateway: &Gateway, sockets: &Arc<Sockets>, door: Door, mut exchange: Box<Exchange>) -> Reply {
     let path = exchange.head.target.decoded_path();
     if let Some(clean) = unclean(&path).filter(|_| !gateway.config.http.skip_url_cleaning) {
         return moved(&exchange.head.target.with_decoded_path(&clean));
     }
-    if let Some(place) = control::place(gateway, &path) {
+    if let Some(place) = control::place(gateway, &path).filter(|_| door.has_control(gateway)) {
         drop(path);
         // Rare and large: it must not make every request's future large.
         return Box::pin(control::answer(place, gateway, sockets, &mut exchange)).await;
     }
+    if door == Door::Control {
+        return not_found();
+    }
     let registry = gateway.registry.load();
-    let Some(api) = registry.find(exchange.head.host_name(), &path).map(Arc::clone) else {
+    let Some(api) = registry.find(door.port(), exchange.head.host_name(), &path).map(Arc::clone) else {
         return not_found();
     };
     drop((path, registry));
@@ -146,6 +158,10 @@ fn moved(to: &crate::exchange::Target) -> Reply {
 
 fn bad_request() -> Reply {
     text(StatusCode::BAD_REQUEST, "400 Bad Request")
+}
+
+fn no_room() -> Reply {
+    text(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable")
 }
 
 fn not_found() -> Reply {

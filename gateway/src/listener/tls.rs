@@ -1,6 +1,7 @@
 //! TLS on the listener: handshakes, and what clients get that come without one.
 
 mod certificates;
+mod clients;
 mod renewal;
 
 use std::convert::Infallible;
@@ -19,8 +20,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use self::certificates::Certificates;
+use self::clients::AnyClient;
 pub(super) use self::renewal::Renewal;
 use super::front_door;
+use crate::certificate::Shown;
 use crate::config;
 
 /// How long a client may take to say its first word, and then to agree on keys.
@@ -31,29 +34,48 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// What all handshakes need.
 #[derive(Clone)]
-pub(super) struct Tls(TlsAcceptor);
+pub(super) struct Tls {
+    plain: TlsAcceptor,
+    /// Asks clients for certificates.
+    asking: TlsAcceptor,
+}
 
 impl Tls {
     /// Also gives what keeps the certificates up to date.
     pub(super) fn new(config: &config::Tls) -> Result<(Self, Renewal), rustls::Error> {
         let certificates = Arc::new(Certificates::new(&config.certificates, config.server_name.as_deref()));
-        let mut server = ServerConfig::builder_with_provider(Arc::new(config.provider.clone()))
-            .with_protocol_versions(&config.versions)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&certificates) as _);
-        server.ticketer = Ticketer::new()?;
-        if config.http2 {
-            server.alpn_protocols.push(HTTP_2.to_vec());
-        }
-        server.alpn_protocols.push(HTTP_1_1.to_vec());
+        let plain = acceptor(config, &certificates, false)?;
+        let asking = acceptor(config, &certificates, true)?;
         let renewal = Renewal::new(config.certificates.clone(), certificates);
-        Ok((Self(TlsAcceptor::from(Arc::new(server))), renewal))
+        Ok((Self { plain, asking }, renewal))
     }
 
-    /// Agrees on keys with a client.
-    pub(super) async fn shake_hands(&self, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        self.0.accept(socket).await
+    /// Agrees on keys with a client, which may be asked for a certificate.
+    pub(super) async fn shake_hands(&self, socket: TcpStream, ask: bool) -> io::Result<TlsStream<TcpStream>> {
+        if ask { &self.asking } else { &self.plain }.accept(socket).await
     }
+}
+
+/// Each has tickets of its own: no client goes on without a certificate where it would be asked for one.
+fn acceptor(config: &config::Tls, certificates: &Arc<Certificates>, ask: bool) -> Result<TlsAcceptor, rustls::Error> {
+    let server = ServerConfig::builder_with_provider(Arc::new(config.provider.clone()))
+        .with_protocol_versions(&config.versions)?;
+    let server = match ask {
+        true => server.with_client_cert_verifier(Arc::new(AnyClient::new(&config.provider))),
+        false => server.with_no_client_auth(),
+    };
+    let mut server = server.with_cert_resolver(Arc::clone(certificates) as _);
+    server.ticketer = Ticketer::new()?;
+    if config.http2 {
+        server.alpn_protocols.push(HTTP_2.to_vec());
+    }
+    server.alpn_protocols.push(HTTP_1_1.to_vec());
+    Ok(TlsAcceptor::from(Arc::new(server)))
+}
+
+/// What the client has shown, if it has.
+pub(super) fn certificate(socket: &TlsStream<TcpStream>) -> Option<Arc<Shown>> {
+    Shown::read(socket.get_ref().1.peer_certificates()?).map(Arc::new)
 }
 
 /// Whether the first thing that a client says is a request, which would be TLS's to hide.

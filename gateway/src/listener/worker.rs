@@ -2,17 +2,20 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::{io, time::Duration};
 
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::Gateway;
+use super::admission::Admitted;
 use super::connection::serve;
 use super::drain::Drain;
-use super::tls::Tls;
+use super::entrance::Entrance;
 use crate::dispatch::GrpcDispatcher;
 use crate::sockets::Sockets;
 use crate::store::StoreError;
@@ -20,7 +23,22 @@ use crate::upstream::{Client, TlsError, tls as upstream_tls};
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
-type Accepted = (TcpStream, SocketAddr);
+/// A connection that may be served.
+pub(super) struct Accepted {
+    pub(super) socket: TcpStream,
+    pub(super) peer: SocketAddr,
+    pub(super) admitted: Admitted,
+    pub(super) entrance: Arc<Entrance>,
+}
+
+/// Where accepted connections go, in turn.
+#[derive(Clone)]
+pub(super) struct Crew(Arc<Turns>);
+
+struct Turns {
+    workers: Vec<UnboundedSender<Accepted>>,
+    next: AtomicUsize,
+}
 
 /// The handle of a worker's thread.
 pub(super) struct Worker {
@@ -45,8 +63,24 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+impl Crew {
+    pub(super) fn new(workers: &[Worker]) -> Self {
+        let workers = workers.iter().map(|worker| worker.accepted.clone()).collect();
+        Self(Arc::new(Turns { workers, next: AtomicUsize::new(0) }))
+    }
+
+    /// Hands a connection over.
+    pub(super) fn take(&self, accepted: Accepted) {
+        let Turns { workers, next } = &*self.0;
+        let worker = &workers[next.fetch_add(1, Ordering::Relaxed) % workers.len()];
+        if let Err(SendError(Accepted { peer, .. })) = worker.send(accepted) {
+            tracing::error!(%peer, "a worker is gone, the connection is dropped");
+        }
+    }
+}
+
 impl Worker {
-    pub(super) fn start(at: usize, gateway: Arc<Gateway>, tls: Option<Tls>) -> Result<Self, StartError> {
+    pub(super) fn start(at: usize, gateway: Arc<Gateway>) -> Result<Self, StartError> {
         let (accepted, queue) = mpsc::unbounded_channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let config = &gateway.config;
@@ -55,16 +89,9 @@ impl Worker {
         let store = gateway.store.connect()?;
         let dispatcher = Box::new(GrpcDispatcher::new(&config.coprocess));
         let sockets = Sockets { dispatcher, upstream, store };
-        let work = move || run(&runtime, queue, &gateway, &Arc::new(sockets), tls.as_ref());
+        let work = move || run(&runtime, queue, &gateway, &Arc::new(sockets));
         let thread = thread::Builder::new().name(format!("worker-{at}")).spawn(work)?;
         Ok(Self { accepted, thread })
-    }
-
-    /// Hands a connection over.
-    pub(super) fn take(&self, socket: TcpStream, peer: SocketAddr) {
-        if self.accepted.send((socket, peer)).is_err() {
-            tracing::error!(%peer, "a worker is gone, the connection is dropped");
-        }
     }
 
     /// No more connections; the thread ends when those it has are done.
@@ -73,25 +100,20 @@ impl Worker {
     }
 }
 
-fn run(
-    runtime: &Runtime,
-    mut queue: UnboundedReceiver<Accepted>,
-    gateway: &Arc<Gateway>,
-    sockets: &Arc<Sockets>,
-    tls: Option<&Tls>,
-) {
+fn run(runtime: &Runtime, mut queue: UnboundedReceiver<Accepted>, gateway: &Arc<Gateway>, sockets: &Arc<Sockets>) {
     runtime.block_on(async {
         tokio::spawn(heartbeat(Arc::clone(sockets)));
         let drain = Drain::new();
-        while let Some((socket, peer)) = queue.recv().await {
+        while let Some(Accepted { socket, peer, admitted, entrance }) = queue.recv().await {
             match tokio::net::TcpStream::from_std(socket) {
                 Ok(socket) => drop(tokio::spawn(serve(
                     socket,
                     peer,
+                    admitted,
                     Arc::clone(gateway),
                     Arc::clone(sockets),
-                    tls.cloned(),
-                    drain.connection(),
+                    Arc::clone(&entrance),
+                    drain.connection(&entrance.closed),
                 ))),
                 Err(error) => tracing::warn!(%error, %peer, "a connection could not be taken over"),
             }

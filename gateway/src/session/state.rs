@@ -311,11 +311,6 @@ impl State {
         self.apply_policies.iter().map(String::as_str).chain(old)
     }
 
-    /// Whether only holders of certain client certificates may present the key.
-    pub fn is_bound_to_certificates(&self) -> bool {
-        !self.mtls_static_certificate_bindings.is_empty()
-    }
-
     /// The rights on an API that has limits of its own.
     pub fn own_limit(&self, api_id: &str) -> Option<&AccessDefinition> {
         self.access_rights.get(api_id).map(|rights| &**rights).filter(|rights| !rights.limit.is_empty())

@@ -52,7 +52,7 @@ impl Drop for Access {
             method = head.method_text(),
             path = head.uri.path(),
             status = self.status,
-            client = client.to_str().unwrap_or_default(),
+            client = &*client.address(&head.headers),
             ms = milliseconds(notes.started.elapsed()),
             upstream_ms = notes.upstream.map(milliseconds),
             hooks = hooks(&notes.hooks),

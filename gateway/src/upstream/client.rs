@@ -67,6 +67,9 @@ pub fn tls() -> Result<rustls::ClientConfig, TlsError> {
     Ok(config.with_native_roots().map_err(|error| TlsError(error.to_string()))?.with_no_client_auth())
 }
 
+/// The largest head of an answer, and the most of its body that waits for the client, in bytes.
+const BUFFER: usize = 64 << 10;
+
 impl Client {
     /// A client without connections.
     pub fn new(config: &config::Upstream, canonical_headers: bool, tls: rustls::ClientConfig) -> Self {
@@ -78,7 +81,7 @@ impl Client {
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
         let mut http = http1::Builder::new();
-        http.title_case_headers(canonical_headers);
+        http.title_case_headers(canonical_headers).max_buf_size(BUFFER);
         let per_host = if config.close_connections { 0 } else { config.max_idle_per_host.unwrap_or(IDLE_PER_HOST) };
         Self { connector, http, pool: Pool::new(per_host, IDLE), timeout: config.timeout }
     }

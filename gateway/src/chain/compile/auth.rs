@@ -42,7 +42,7 @@ pub(super) fn compile(
         methods.push(Method::Custom(Arc::new(custom)));
     }
     if definition.use_standard_auth || methods.is_empty() {
-        methods.push(Method::Token(TokenAuth::compile(definition, keys())?));
+        methods.push(Method::Token(TokenAuth::compile(definition, keys(), &config.certificates)?));
     }
     Ok(Auth::new(methods, &definition.base_identity_provided_by))
 }

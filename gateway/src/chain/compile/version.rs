@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 use super::hooks::Hooks;
 use super::{CompileError, Step};
 use crate::auth::{Auth, Strip};
+use crate::certificate::Welcome;
 use crate::chain::addresses::Addresses;
 use crate::chain::endpoints::{Endpoints, Place};
 use crate::chain::gate::Gate;
@@ -34,6 +35,7 @@ pub(super) struct Parts<'a> {
     pub(super) limits: Arc<Limits>,
     pub(super) api_limit: Option<Arc<ApiLimit>>,
     pub(super) organisation: Option<Arc<Organisation>>,
+    pub(super) certificates: Option<Arc<Welcome>>,
 }
 
 /// A version and where it stands.
@@ -76,6 +78,7 @@ impl Parts<'_> {
 
         let mut steps = self.hooks.steps(HookType::Pre, "pre", &middleware.pre)?;
         steps.extend(Addresses::compile(definition)?.map(|lists| Step::Addresses(Box::new(lists))));
+        steps.extend(self.certificates.clone().map(Step::Certificates));
         steps.extend(self.organisation.clone().map(Step::Organisation));
         let sizes = SizeLimits::compile((&version.at, version.info), self.listen_path, version.matching)?;
         steps.extend(sizes.map(|sizes| Step::Sizes(Box::new(sizes))));

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::find::{Found, find, named};
 use super::{password, quota};
+use crate::certificate::Fingerprint;
 use crate::clock;
 use crate::control::answer::{Answer, Problem, key_changed};
 use crate::control::request::Request;
@@ -98,10 +99,13 @@ pub(super) async fn policies(request: &Request<'_>, hash: &str) -> Answer {
     Ok(key_changed(hash, "updated", None))
 }
 
-/// Refuses a key that could be presented without the certificate that it asks for: it would be unknown.
+/// Refuses a key that is bound to something that no certificate is known by: nobody could present it.
 fn presentable(state: &State) -> Result<(), Problem> {
-    let message = "mtls_static_certificate_bindings are not supported yet: a key with some would let nobody in";
-    if state.is_bound_to_certificates() { Err(Problem::bad(message)) } else { Ok(()) }
+    for id in &state.mtls_static_certificate_bindings {
+        let told = |error| Problem::bad(format!("mtls_static_certificate_bindings: {id:?} is no certificate: {error}"));
+        Fingerprint::parse(id).map_err(told)?;
+    }
+    Ok(())
 }
 
 /// Lets a new key expire as its policies say; the last one that says something counts.

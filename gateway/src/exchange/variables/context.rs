@@ -9,14 +9,14 @@ use http::{HeaderName, HeaderValue};
 use http_body::Body as _;
 use uuid::Uuid;
 
-use crate::exchange::{Exchange, Head, ReadError, form, query};
+use crate::exchange::{Client, Exchange, Head, ReadError, form, query};
 
 /// What is remembered of a request.
 #[derive(Debug)]
 pub struct Context {
     head: Head,
     form: Bytes,
-    client: HeaderValue,
+    client: Client,
     id: OnceLock<String>,
 }
 
@@ -87,7 +87,7 @@ impl Context {
             Variable::Fields => self.fields().into(),
             Variable::Path => self.head.target.decoded_path(),
             Variable::PathParts => self.path_parts().into(),
-            Variable::RemoteAddress => self.client.to_str().unwrap_or_default().into(),
+            Variable::RemoteAddress => self.client.address(&self.head.headers),
             Variable::RequestId => self.id.get_or_init(|| Uuid::new_v4().to_string()).into(),
         }
     }

@@ -7,7 +7,7 @@ use http::{HeaderValue, Request};
 use serde_json::json;
 
 use super::*;
-use crate::exchange::{Body, Head, Notes, Passage, Standing};
+use crate::exchange::{Body, Client, Head, Notes, Passage, Standing};
 use crate::session::{Session, State};
 
 const EVERYTHING: Scope<'_> = Scope { context: true, secrets: None };
@@ -15,8 +15,8 @@ const EVERYTHING: Scope<'_> = Scope { context: true, secrets: None };
 fn exchange(request: http::request::Builder, body: &'static str) -> Exchange {
     let head = Head::new(request.body(()).unwrap().into_parts().0).unwrap();
     let (upgrade, session, standing, context) = (None, None, Standing::default(), None);
-    let (client, notes) = (HeaderValue::from_static("10.0.0.1"), Notes::start());
-    let passage = Passage::default();
+    let client = Client { peer: HeaderValue::from_static("10.0.0.1"), depth: Some(0), certificate: None };
+    let (notes, passage) = (Notes::start(), Passage::default());
     Exchange { head, body: Body::whole(body), upgrade, session, standing, passage, client, context, notes }
 }
 

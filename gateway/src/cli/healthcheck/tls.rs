@@ -1,0 +1,96 @@
+//! TLS of a health check: whom it believes to be the gateway.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+use super::HealthError;
+use crate::upstream::tls as system_roots;
+
+/// Whom a health check believes.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct Trust {
+    /// Trusts the certificates in this PEM file, and no others
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Asks whoever answers, whatever the certificate
+    #[arg(long, conflicts_with = "ca")]
+    insecure: bool,
+}
+
+impl Trust {
+    #[cfg(test)]
+    pub(super) const SYSTEM: Self = Self { ca: None, insecure: false };
+
+    pub(super) fn config(&self) -> Result<ClientConfig, HealthError> {
+        match &self.ca {
+            Some(file) => trusting(file).map_err(|reason| HealthError::Roots { file: file.clone(), reason }),
+            None if self.insecure => anybody().map_err(|error| HealthError::Tls(error.to_string())),
+            None => system_roots().map_err(|error| HealthError::Tls(error.to_string())),
+        }
+    }
+}
+
+fn trusting(file: &Path) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    let config = ClientConfig::builder_with_provider(default_provider().into());
+    let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn anybody() -> Result<ClientConfig, Error> {
+    let provider = Arc::new(default_provider());
+    let anybody = Anybody(provider.signature_verification_algorithms);
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(anybody)).with_no_client_auth())
+}
+
+/// Believes everybody who has the key of the certificate that he shows.
+#[derive(Debug)]
+struct Anybody(WebPkiSupportedAlgorithms);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}
