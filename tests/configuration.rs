@@ -124,7 +124,11 @@ async fn keys_that_have_no_effect_yet_are_named_in_one_warning() {
 
     let lines = gateway.process.says_times(1, "have no effect").await;
     assert_eq!(lines.len(), 1);
-    assert!(lines[0].contains("enable_analytics: ") && lines[0].contains("enable_rate_limit_smoothing: "), "{}", lines[0]);
+    assert!(
+        lines[0].contains("enable_analytics: ") && lines[0].contains("enable_rate_limit_smoothing: "),
+        "{}",
+        lines[0]
+    );
     assert!(!lines[0].contains("hash_keys") && !lines[0].contains("no_such_key"), "{}", lines[0]);
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::harness::{Api, Connection, Gateway, Setup, Upstream, Wire, api, listen, request, serve, until, within};
@@ -142,10 +144,28 @@ impl Plugin for Nothing {
     }
 }
 
+/// Holds requests that say so until it is told to let them go.
+struct Holder {
+    held: mpsc::UnboundedSender<()>,
+    go: Arc<Notify>,
+}
+
+impl Plugin for Holder {
+    async fn pre(&self, request: &mut HookRequest) -> HookResult {
+        if request.header("X-Hold").is_some() {
+            self.held.send(()).unwrap();
+            self.go.notified().await;
+        }
+        Ok(())
+    }
+}
+
 #[tokio::test]
 async fn bodies_in_memory_have_one_limit_together_and_its_end_is_503() {
     let upstream = Upstream::start().await;
-    let api = api(&upstream).pre(serve(Nothing).await);
+    let (held, mut holds) = mpsc::unbounded_channel();
+    let go = Arc::new(Notify::new());
+    let api = api(&upstream).pre(serve(Holder { held, go: Arc::clone(&go) }).await);
     let gateway =
         Gateway::start(Setup::from(api).conf(json!({"http_server_options": {"max_buffered_bytes": 1000}}))).await;
 
@@ -158,11 +178,14 @@ async fn bodies_in_memory_have_one_limit_together_and_its_end_is_503() {
         );
     }
 
-    let mut holder = Wire::connect(gateway.address).await;
-    holder.send(format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 901\r\n\r\n{}", "x".repeat(900))).await;
-    until("what others hold to count", async || gateway.post("/", &"x".repeat(200)).await.status() == 503).await;
-    holder.send("x").await;
-    assert!(holder.head().await.starts_with("HTTP/1.1 200 "));
+    let body = "x".repeat(900);
+    let holding = gateway.send(request("POST", "/").header("X-Hold", "1"), &body);
+    let meanwhile = async {
+        within("the body to be held", holds.recv()).await.unwrap();
+        assert_eq!(gateway.post("/", &"x".repeat(200)).await.status(), 503);
+        go.notify_one();
+    };
+    assert_eq!(tokio::join!(holding, meanwhile).0.status(), 200);
     assert_eq!(gateway.post("/", &"x".repeat(200)).await.status(), 200);
 }
 

@@ -8,6 +8,7 @@ mod gateway;
 mod plugin;
 mod process;
 mod redis;
+mod secure;
 mod setup;
 mod upstream;
 mod wire;
@@ -22,8 +23,9 @@ pub use example::{example, node_example, python_example};
 pub use gateway::{Gateway, outrigger};
 pub use plugin::{PluginServer, host, serve};
 pub use process::Process;
+pub use secure::Secure;
 pub use setup::Setup;
-pub use upstream::Upstream;
+pub use upstream::{Received, Upstream};
 pub use wire::{Wire, listen, scene};
 
 /// How long anything may take: far longer than it does, so that only what hangs fails.

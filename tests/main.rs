@@ -4,6 +4,7 @@
 
 mod access_log;
 mod auth;
+mod balancing;
 mod client_certificates;
 mod command_line;
 mod configuration;
@@ -14,7 +15,9 @@ mod drain;
 mod durability;
 mod events;
 mod examples;
+mod forward_proxy;
 mod front_door;
+mod grpc;
 mod hardening;
 mod harness;
 mod headers;
@@ -32,7 +35,8 @@ mod sessions;
 mod shared_store;
 mod streaming;
 mod supervisor;
-mod tls;
 mod upgrades;
+mod upstream_http2;
+mod upstream_tls;
 mod upstreams;
 mod versions;

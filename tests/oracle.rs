@@ -46,7 +46,7 @@ fn check<T: Debug>(
     runner.run(strategy, |value| runtime.block_on(case(value))).unwrap_or_else(|error| panic!("{error}"));
     let late = gateway.process.resident();
     if cases >= 20_000 {
-        println!("{cases} cases: {early} KiB resident after the first tenth, {late} KiB at the end");
+        eprintln!("{cases} cases: {early} KiB resident after the first tenth, {late} KiB at the end");
         assert!(late <= early + early / 10, "memory grew from {early} to {late} KiB");
     }
 }

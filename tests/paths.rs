@@ -153,3 +153,18 @@ async fn addresses_are_let_in_or_kept_out() {
     }
     assert_eq!(gateway.get("/only/").await.error(), "access from this IP has been disallowed");
 }
+
+#[tokio::test]
+async fn a_rewrite_to_another_host_goes_there_as_it_is() {
+    let [upstream, other] = [Upstream::start().await, Upstream::start().await];
+    let to = format!("http://{}/there/$1?b=2", other.address);
+    let rule = rewrite(json!({"path": "/x", "match_pattern": "/x/(.*)", "rewrite_to": to}));
+    let target = json!({"proxy": {"target_url": format!("http://{}/base?t=1", upstream.address)}});
+    let gateway = Gateway::start(api(&upstream).with(rule).with(target)).await;
+    for path in ["/x/a", "/x/b"] {
+        assert_eq!(gateway.get(path).await.status(), 200);
+    }
+    assert_eq!(upstream.requests().len(), 0);
+    let last = other.last();
+    assert_eq!((&*last.target, last.header("Host")), ("/there/b?t=1&b=2", Some(&*other.address.to_string())));
+}

@@ -1,6 +1,7 @@
 //! The way to the upstream and back: headers, errors, kept connections.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use flate2::{Compression, write::GzEncoder};
 use http::Response;
@@ -257,4 +258,27 @@ async fn a_connection_is_used_again_when_the_request_ended_after_its_reply() {
 
     client.send("GET /next HTTP/1.1\r\nHost: h\r\n\r\n").await;
     assert!(upstream.head().await.starts_with("GET /next "));
+}
+
+#[tokio::test]
+async fn a_connection_gets_no_more_requests_once_it_is_too_old() {
+    let listener = listen().await;
+    let api = Api::to(&format!("http://{}/", listener.local_addr().unwrap()));
+    let gateway = Gateway::start(Setup::from(api).conf(json!({"max_conn_time": 1}))).await;
+    let mut client = Wire::connect(gateway.address).await;
+    let made = Instant::now();
+    let mut kept = keep(&mut client, &listener).await;
+
+    // The connection is kept, until it is a second old.
+    let mut fresh = loop {
+        client.send("GET /next HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        tokio::select! {
+            fresh = Wire::accept(&listener) => break fresh,
+            _ = kept.head() => kept.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await,
+        }
+        client.through("\r\n\r\nok").await;
+    };
+
+    assert!(made.elapsed() >= Duration::from_secs(1));
+    assert!(fresh.head().await.starts_with("GET /next "));
 }

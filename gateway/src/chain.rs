@@ -39,6 +39,7 @@ use crate::error::Stop;
 use crate::exchange::{Exchange, Reply};
 use crate::hook::Hook;
 use crate::sockets::Sockets;
+use crate::upstream::Check;
 use plan::Plan;
 use report::Reports;
 use versions::{Choice, Versions};
@@ -47,6 +48,8 @@ use versions::{Choice, Versions};
 pub struct Chain {
     api_id: Arc<str>,
     versions: Versions,
+    /// The tests of its upstreams.
+    checks: Vec<Check>,
     /// Who hears of what stops requests.
     reports: Option<Box<Reports>>,
     left_out: Vec<Refusal>,
@@ -100,6 +103,11 @@ impl Chain {
     /// How often the session cache was of use, if the API has one.
     pub fn session_cache(&self) -> Option<&Counts> {
         self.auth()?.session_cache()
+    }
+
+    /// The tests of its upstreams.
+    pub fn upstream_checks(&self) -> &[Check] {
+        &self.checks
     }
 
     /// Forgets the keys that others published for JWTs.

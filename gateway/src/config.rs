@@ -17,6 +17,7 @@ mod storage;
 mod survey;
 mod tls;
 mod trust;
+mod upstream;
 mod validate;
 mod written;
 
@@ -41,8 +42,11 @@ pub use self::limits::{Limits, RateHeaders, RateLimiter};
 pub use self::monitor::Monitor;
 pub use self::ports::Ports;
 pub use self::storage::{ClientCertificate, Messages, Redis, RedisTls, Secret, Server, Servers, Storage};
-pub use self::tls::{Certificate, CertificateError, Files, Pem, Tls};
+pub use self::tls::{
+    Certificate, CertificateError, Files, Pem, Pin, PinError, SuiteError, Tls, Versions, provider as tls_provider,
+};
 pub use self::trust::Trust;
+pub use self::upstream::{Upstream, UpstreamTls, UptimeTests};
 use crate::event::Handlers;
 use crate::json;
 use crate::pattern::endpoint::Matching;
@@ -136,17 +140,6 @@ pub struct HttpServer {
     pub skip_url_cleaning: bool,
     /// Whether connections may go on in another protocol.
     pub upgrades: bool,
-}
-
-/// Calls to upstreams.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream {
-    /// How long an upstream may take to answer.
-    pub timeout: Duration,
-    /// How many idle connections are kept per host.
-    pub max_idle_per_host: Option<usize>,
-    /// Whether each connection carries one request only.
-    pub close_connections: bool,
 }
 
 /// Calls to plugin servers.

@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod listen_path;
 mod rules;
+mod upstream;
 mod version;
 mod versions;
 
@@ -19,6 +20,7 @@ use serde_json::{Map, Value};
 
 pub use self::error::{DefinitionError, Refusal};
 pub use self::events::{EventHandler, EventHandlers, PLUGIN as PLUGIN_HANDLER};
+pub use self::upstream::{CheckCommand, HostCheck, Transport, UptimeTests};
 pub use self::version::NoVersion;
 pub use self::versions::{
     Endpoint, ExtendedPaths, HardTimeout, HeaderTransform, MethodTransform, Mock, RewriteTrigger, TriggerMatch,
@@ -132,6 +134,16 @@ pub struct Definition {
     pub event_handlers: EventHandlers,
     /// How a request names its version.
     pub definition: Versioning,
+    /// The certificates that are shown to upstreams, by host.
+    pub upstream_certificates: BTreeMap<String, String>,
+    /// Whether those do not count.
+    pub upstream_certificates_disabled: bool,
+    /// The public keys that upstreams must have one of, by host.
+    pub pinned_public_keys: BTreeMap<String, String>,
+    /// Whether those do not count.
+    pub certificate_pinning_disabled: bool,
+    /// How upstreams are tested.
+    pub uptime_tests: UptimeTests,
     /// The versions.
     pub version_data: VersionData,
     /// What replies go through.
@@ -334,6 +346,10 @@ pub struct Proxy {
     pub enable_load_balancing: bool,
     /// The upstreams to spread over.
     pub target_list: Vec<String>,
+    /// Whether those are passed over that failed their tests.
+    pub check_host_against_uptime_tests: bool,
+    /// How connections are made.
+    pub transport: Transport,
 }
 
 /// What replies go through.
@@ -411,6 +427,11 @@ impl Definition {
     /// The version that all requests get, if there is one, and its key.
     pub fn version(&self) -> Result<Option<(&str, &VersionInfo)>, NoVersion> {
         version::in_force(&self.version_data)
+    }
+
+    /// The upstreams that requests are spread over; none if they all go to the one.
+    pub fn targets(&self) -> &[String] {
+        if self.proxy.enable_load_balancing { &self.proxy.target_list } else { &[] }
     }
 
     /// The listen path as requests are matched against it.

@@ -1,38 +1,49 @@
 //! Sends a request to the API's target and brings the reply.
 
+mod balance;
+mod check;
 mod client;
+mod connect;
+mod elsewhere;
 mod fetch;
 mod headers;
+mod host;
+mod origin;
 mod path;
+mod plan;
 mod pool;
+mod transport;
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http::header::PROXY_AUTHORIZATION;
+use http::uri::{Authority, PathAndQuery};
+use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use thiserror::Error;
 
-pub use client::{Client, ClientError, TlsError, tls};
+pub use check::{Check, watch};
+pub use client::{Client, ClientError};
 pub use fetch::FetchError;
 pub use headers::{is_hop_by_hop, strip_hop_by_hop};
+pub use plan::{Planner, Ways};
 pub use pool::Lease;
+pub use transport::{TlsError, Transports, roots};
 
-use crate::definition::Proxy;
 use crate::exchange::{Body, Exchange, Reply, Target};
 use crate::pattern::ListenPath;
+use balance::{Balance, Destination};
+use elsewhere::Elsewhere;
 use headers::Outgoing;
-use pool::Origin;
 
 /// Where an API's requests go.
 #[derive(Debug)]
 pub struct Upstream {
-    to: Origin,
-    host: HeaderValue,
-    target: Target,
+    balance: Balance,
+    /// Where rewritten requests go, if there are any.
+    elsewhere: Option<Box<Elsewhere>>,
     listen_path: Option<ListenPath>,
-    keep_slash: bool,
     preserve_host: bool,
 }
 
@@ -70,37 +81,36 @@ pub enum UpstreamError {
 }
 
 impl Upstream {
-    /// Reads the `proxy` part of a definition; the reason if its target cannot be used.
-    pub fn compile(proxy: &Proxy, listen_path: &ListenPath) -> Result<Self, String> {
-        let target = Target::parse(&proxy.target_url).map_err(|error| error.to_string())?;
-        let (scheme, authority) = target.origin().ok_or("it has no scheme and host, as in http://host/path")?;
-        let scheme = match scheme {
-            "http" | "ws" => Scheme::HTTP,
-            "https" | "wss" => Scheme::HTTPS,
-            other => return Err(format!("scheme {other} is not supported; use http or https")),
-        };
-        let authority = Authority::try_from(authority).map_err(|error| format!("host {authority:?}: {error}"))?;
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
-        let listen_path = proxy.strip_listen_path.then(|| listen_path.clone());
-        let (keep_slash, preserve_host) = (proxy.disable_strip_slash, proxy.preserve_host_header);
-        let to = Origin::new(scheme, authority);
-        Ok(Self { to, host, target, listen_path, keep_slash, preserve_host })
-    }
-
     /// Sends the exchange upstream. Leaves in it the target and headers that a response hook sees.
     pub async fn forward(&self, exchange: &mut Exchange, client: &Client) -> Result<Reply, UpstreamError> {
         if !exchange.head.unsendable.is_empty() {
             return Err(UpstreamError::Unsendable(exchange.head.unsendable.describe()));
         }
-        let uri = self.retarget(exchange)?;
+        if let Some(elsewhere) = self.elsewhere.as_ref().filter(|_| exchange.passage.rewritten) {
+            let to = elsewhere.of(&exchange.head.target)?;
+            return self.forward_to(&to, exchange, client).await;
+        }
+        match self.balance.next() {
+            Some(to) => self.forward_to(to, exchange, client).await,
+            None => Ok(balance::all_down()),
+        }
+    }
+
+    async fn forward_to(
+        &self,
+        to: &Destination,
+        exchange: &mut Exchange,
+        client: &Client,
+    ) -> Result<Reply, UpstreamError> {
+        let uri = self.retarget(exchange, to)?;
         strip_hop_by_hop(&mut exchange.head.headers);
         let body = exchange.body.take();
         let started = Instant::now();
-        let answer = self.send(exchange, client, uri, body).await;
+        let answer = self.send(exchange, client, to, uri, body).await;
         exchange.notes.upstream = Some(started.elapsed());
         let (response, lease, asked_gzip) = answer?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return self.switch(exchange, response);
+            return switch(exchange, to, response);
         }
         Ok(headers::incoming(response, lease, asked_gzip))
     }
@@ -110,62 +120,75 @@ impl Upstream {
         &self,
         exchange: &Exchange,
         client: &Client,
+        to: &Destination,
         uri: Uri,
         body: Body,
-    ) -> Result<(Response<Incoming>, Lease, bool), UpstreamError> {
+    ) -> Result<(Response<Incoming>, Option<Lease>, bool), UpstreamError> {
         let head = &exchange.head;
         let repeatable = head.method.is_safe() && http_body::Body::is_end_stream(&body);
-        let (request, asked_gzip) = self.request(exchange, uri, body);
+        let (request, asked_gzip) = self.request(exchange, to, uri, body);
+        let origin = to.origin(exchange.upgrade.is_some());
         let again = repeatable.then(|| request.uri().clone());
-        let reply = match (client.send(&self.to, request).await, again) {
+        let reply = match (client.send(origin, request).await, again) {
             (Err(error), Some(uri)) if error.swallowed() => {
-                client.send(&self.to, self.request(exchange, uri, Body::empty()).0).await
+                client.send(origin, self.request(exchange, to, uri, Body::empty()).0).await
             }
             (first, _) => first,
         };
-        let (response, lease) = reply.map_err(|error| error.about(&self.to.authority))?;
+        let (response, lease) = reply.map_err(|error| error.about(&origin.authority))?;
         Ok((response, lease, asked_gzip))
     }
 
-    /// The upstream goes on in another protocol; its connection is the exchange's own from now on.
-    fn switch(&self, exchange: &mut Exchange, mut response: Response<Incoming>) -> Result<Reply, UpstreamError> {
-        let upstream = hyper::upgrade::on(&mut response);
-        let Some(upgrade) = exchange.upgrade.take() else {
-            let reason = "it goes on in another protocol, and nobody wished for that".to_owned();
-            return Err(UpstreamError::Broken { authority: self.to.authority.clone(), reason });
-        };
-        upgrade.join(upstream);
-        Ok(response.map(|_| Body::empty()))
-    }
-
-    fn request(&self, exchange: &Exchange, uri: Uri, body: Body) -> (Request<Body>, bool) {
+    fn request(&self, exchange: &Exchange, to: &Destination, uri: Uri, body: Body) -> (Request<Body>, bool) {
         let head = &exchange.head;
-        let host = head.host.as_ref().filter(|_| self.preserve_host).unwrap_or(&self.host);
+        let host = head.host.as_ref().filter(|_| self.preserve_host).unwrap_or(&to.host);
         let outgoing = Outgoing::new(head, host, &exchange.client.peer, &body);
         let mut request = Request::new(body);
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = outgoing.headers;
-        if let Some(upgrade) = &exchange.upgrade {
+        if let Some(upgrade) = exchange.upgrade.as_ref().filter(|_| to.upgrades()) {
             upgrade.write(request.headers_mut());
+        }
+        if let Some(credentials) = to.origin.told_proxy().and_then(|proxy| proxy.credentials.as_ref()) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, credentials.clone());
         }
         (request, outgoing.asks_gzip)
     }
 
     /// Points the exchange's target at the upstream.
-    fn retarget(&self, exchange: &mut Exchange) -> Result<Uri, UpstreamError> {
+    fn retarget(&self, exchange: &mut Exchange, to: &Destination) -> Result<Uri, UpstreamError> {
         let target = &exchange.head.target;
-        let path = match &self.listen_path {
-            Some(listen_path) => listen_path.strip(target),
-            None => Cow::Borrowed(target.path()),
+        let below = match &self.listen_path {
+            Some(listen_path) if !exchange.passage.rewritten => listen_path.strip(target),
+            _ => Cow::Borrowed(target.path()),
         };
-        let path = path::join(self.target.path(), &path, self.keep_slash);
-        let query = path::queries(self.target.query(), target.query());
-        let target = Target::upstream(&self.to.text, &path, query.as_deref());
+        let (path, base) = match exchange.passage.rewritten {
+            // What a rewrite names is the whole path.
+            true => (below, self.balance.first()),
+            false => (path::join(to.target.path(), &below, to.keep_slash), Some(&to.target)),
+        };
+        let query = path::queries(base.and_then(Target::query), target.query());
+        let target = Target::upstream(&to.origin.text, &path, query.as_deref());
         let unsendable = |error: http::Error| UpstreamError::Unsendable(format!("{}: {error}", target.as_str()));
         let resource = target.resource();
-        let uri = PathAndQuery::try_from(&*resource).map_err(|error| unsendable(error.into()))?.into();
+        let resource = PathAndQuery::try_from(&*resource).map_err(|error| unsendable(error.into()))?;
+        let uri = match to.origin.told_proxy() {
+            None => Uri::from(resource),
+            Some(_) => to.origin.absolute(None, resource).map_err(unsendable)?,
+        };
         exchange.head.target = target;
         Ok(uri)
     }
+}
+
+/// The upstream goes on in another protocol; its connection is the exchange's own from now on.
+fn switch(exchange: &mut Exchange, to: &Destination, mut response: Response<Incoming>) -> Result<Reply, UpstreamError> {
+    let upstream = hyper::upgrade::on(&mut response);
+    let Some(upgrade) = exchange.upgrade.take() else {
+        let reason = "it goes on in another protocol, and nobody wished for that".to_owned();
+        return Err(UpstreamError::Broken { authority: to.origin.authority.clone(), reason });
+    };
+    upgrade.join(upstream);
+    Ok(response.map(|_| Body::empty()))
 }

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::listen;
@@ -68,23 +68,35 @@ impl Upstream {
     }
 
     pub async fn serve(self, socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, handler: Arc<Handler>) {
-        let service = service_fn(|request: Request<Incoming>| {
-            let (upstream, handler) = (&self, &handler);
-            async move {
-                let (parts, body) = request.into_parts();
-                let received = Received {
-                    method: parts.method.to_string(),
-                    target: parts.uri.to_string(),
-                    headers: parts.headers,
-                    body: body.collect().await.map(|body| body.to_bytes()).unwrap_or_default(),
-                };
-                let answer = handler(&received);
-                upstream.received.lock().unwrap().push(received);
-                Ok::<_, Infallible>(answer)
-            }
-        });
+        let service = service_fn(|request| self.clone().take(request, handler.clone()));
         // A gateway that goes away mid-request is the test's business, not ours.
         let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
+    }
+
+    pub async fn serve_http2(
+        self,
+        socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        handler: Arc<Handler>,
+    ) {
+        let service = service_fn(|request| self.clone().take(request, handler.clone()));
+        let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
+    }
+
+    async fn take(
+        self,
+        request: Request<Incoming>,
+        handler: Arc<Handler>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (parts, body) = request.into_parts();
+        let received = Received {
+            method: parts.method.to_string(),
+            target: parts.uri.to_string(),
+            headers: parts.headers,
+            body: body.collect().await.map(|body| body.to_bytes()).unwrap_or_default(),
+        };
+        let answer = handler(&received);
+        self.received.lock().unwrap().push(received);
+        Ok(answer)
     }
 
     pub fn requests(&self) -> Vec<Received> {
@@ -92,7 +104,7 @@ impl Upstream {
     }
 
     /// The requests that came since this was asked last.
-    pub fn take(&self) -> Vec<Received> {
+    pub fn drain(&self) -> Vec<Received> {
         std::mem::take(&mut self.received.lock().unwrap())
     }
 

@@ -40,6 +40,12 @@ impl Wire {
         Self { socket, ahead: Vec::new() }
     }
 
+    /// The socket, when no more is to be read by marks.
+    pub fn into_socket(self) -> TcpStream {
+        assert_eq!(self.ahead, b"");
+        self.socket
+    }
+
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         within("bytes to be taken", self.socket.write_all(bytes.as_ref())).await.unwrap();
     }

@@ -302,7 +302,7 @@ fn target(sent: &Sent, change: &Change) -> String {
 }
 
 async fn compare(answer: Answer, upstream: &Upstream, wanted: Outcome) -> TestCaseResult {
-    let mut received = upstream.take();
+    let mut received = upstream.drain();
     match wanted {
         Outcome::Error(status, text) => {
             same("requests upstream", received.len(), 0)?;

@@ -190,6 +190,7 @@ mod tests {
     use crate::config::Config;
     use crate::definition::Definition;
     use crate::event;
+    use crate::upstream::Ways;
 
     fn route(host: Option<&str>, path: &str) -> Route {
         let mut definition = Definition { use_keyless: true, ..Default::default() };
@@ -198,7 +199,7 @@ mod tests {
         let variables = [("TYK_GW_OMITCONFIGFILE", "true"), ("TYK_GW_APPPATH", "apps")];
         let environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = Config::load(None, environment, None).unwrap().config;
-        let shared = Shared::new(&config, Nodes::default(), event::queue().0);
+        let shared = Shared::new(&config, Nodes::default(), event::queue().0, Ways::new().unwrap());
         let chain = chain::compile(&definition, &path, &config, &shared).unwrap();
         let host = host.map(|host| Host::parse(host).unwrap());
         let id = path.as_str().into();

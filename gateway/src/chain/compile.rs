@@ -26,6 +26,7 @@ use crate::exchange::{Scope, Secrets};
 use crate::pattern::ListenPath;
 use crate::session::lifetime::Lifetimes;
 use crate::session::{Rate, counters};
+use crate::upstream::{Planner, Ways};
 
 /// Why a definition cannot be served, with the JSON path of the reason.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -66,10 +67,12 @@ pub fn compile(
         organisation: organisation(definition, config, shared).map(Arc::new),
         certificates: certificates(definition, config)?.map(Arc::new),
         hooks,
+        upstreams: Planner::new(definition, &config.upstream, &shared.ways)?,
     };
     let (reports, left_out) = reports(definition, &parts.hooks, &shared.events);
     let versions = Versions::compile(definition, listen_path, |version| parts.plan(version))?;
-    Ok(Chain { api_id: definition.api_id.as_str().into(), versions, reports, left_out })
+    let checks = parts.upstreams.checks()?;
+    Ok(Chain { api_id: definition.api_id.as_str().into(), versions, checks, reports, left_out })
 }
 
 /// Who hears of the API's events, and who does not: a plugin server only where hooks could call it.
@@ -120,16 +123,19 @@ pub struct Shared {
     pub limiter: Arc<Limiter>,
     /// Where events are told.
     pub events: Events,
+    /// The ways to upstreams.
+    pub ways: Arc<Ways>,
 }
 
 impl Shared {
     /// Knows no session, and has counted nothing; what happens is told to `events`.
-    pub fn new(config: &Config, nodes: Nodes, events: Events) -> Self {
+    pub fn new(config: &Config, nodes: Nodes, events: Events, ways: Ways) -> Self {
         Self {
             keys: Arc::new(Keys::new(&config.keys)),
             callers: Callers::default(),
             limiter: Arc::new(Limiter::new(config.limits.limiter, nodes)),
             events,
+            ways: Arc::new(ways),
         }
     }
 }

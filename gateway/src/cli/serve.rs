@@ -23,6 +23,7 @@ use crate::listener::{self, Gateway, Listener, Sockets, StartError};
 use crate::store::{Embedded, Opened, Redis};
 use crate::supervisor::{self, Inherited};
 use crate::telemetry::{self, Hooks};
+use crate::upstream::{self, Client, Ways};
 
 /// How long the last events may take once all requests are done.
 const LAST_EVENTS: Duration = Duration::from_secs(3);
@@ -87,7 +88,8 @@ pub(super) async fn serve(
     let store = Opened::open(&config.storage)?;
     let nodes = Nodes::default();
     let (events, deliveries) = event::queue();
-    let shared = Shared::new(&config, nodes.clone(), events);
+    let ways = Ways::new().map_err(StartError::from)?;
+    let shared = Shared::new(&config, nodes.clone(), events, ways);
     let Loaded { policies, registry } = control::load(&config, &shared, &Registry::default())?;
     shared.keys.replace_policies(policies);
     let sockets = listen(&config)?;
@@ -96,11 +98,13 @@ pub(super) async fn serve(
     HELD.limit(config.guards.held);
     let (reload, reloads) = control::reloads();
     let gateway = Gateway::new(config, registry, pages, store, shared, reload);
-    tokio::spawn(deliveries.run(Couriers::new(&gateway.config).map_err(StartError::from)?));
+    let couriers = Couriers::new(&gateway.config, gateway.shared.ways.transports()).map_err(StartError::from)?;
+    tokio::spawn(deliveries.run(couriers));
     tokio::spawn(reloads.run(Arc::clone(&gateway)));
     tokio::spawn(hang_ups(Arc::clone(&gateway))?);
     tokio::spawn(upkeep(Arc::clone(&gateway), nodes));
     tokio::spawn(watch(Arc::clone(&gateway)));
+    tokio::spawn(test_upstreams(&gateway)?);
     info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     ready(address);
     supervisor::ready();
@@ -138,6 +142,13 @@ fn hang_ups(gateway: Arc<Gateway>) -> Result<impl Future<Output = ()>, CliError>
 /// Looks whether what the gateway depends on is well.
 async fn watch(gateway: Arc<Gateway>) {
     gateway.health.watch(&gateway.store, gateway.config.check_interval).await;
+}
+
+/// Tests the upstreams of APIs that wish for it.
+fn test_upstreams(gateway: &Arc<Gateway>) -> Result<impl Future<Output = ()> + use<>, CliError> {
+    let fetching = gateway.shared.ways.transports().fetching().map_err(StartError::from)?;
+    let client = Client::new(&gateway.config.upstream, gateway.config.canonical_headers, fetching);
+    Ok(upstream::watch(Arc::clone(gateway), client))
 }
 
 /// What the store needs now and then.

@@ -86,7 +86,6 @@ const NO_DASHBOARD: &str = "there is no connection to a dashboard";
 const NO_ANALYTICS: &str = "no analytics records are written";
 const NO_TRACES: &str = "no spans or metrics are exported";
 const NO_AUTHORITIES: &str = "certificates of clients are compared, and no authorities are announced";
-const NO_UPTIME_TESTS: &str = "upstreams are not tested";
 const NO_VAULTS: &str = "values are taken from the environment and from secrets only";
 const NO_OAUTH: &str = "there is no OAuth";
 const ONE_STORE: &str = "everything is kept in the one store that storage names";
@@ -158,28 +157,28 @@ pub(super) static KEYS: &[Key] = &[
     honoured("max_idle_connections_per_host", Int).named("MAXIDLECONNSPERHOST"),
     honoured("proxy_close_connections", Bool),
     honoured("proxy_ssl_min_version", Int),
+    honoured("proxy_ssl_max_version", Int),
+    honoured("proxy_ssl_insecure_skip_verify", Bool),
+    honoured("proxy_ssl_ciphers", List).named("PROXYSSLCIPHERSUITES"),
+    honoured("proxy_enable_http2", Bool),
+    honoured("ssl_force_common_name_check", Bool),
+    honoured("security.pinned_public_keys", Map),
+    honoured("security.certificates.upstream", Map),
+    honoured("max_conn_time", Int),
+    honoured("uptime_tests.disable", Bool),
+    honoured("uptime_tests.config.failure_trigger_sample_size", Int),
+    honoured("uptime_tests.config.time_wait", Int),
     unsupported("max_idle_connections", Int, "idle connections are limited per host only").named("MAXIDLECONNS"),
-    unsupported("max_conn_time", Int, "connections to upstreams are not renewed by age"),
-    unsupported("proxy_enable_http2", Bool, "upstreams are called over HTTP/1.1"),
-    unsupported("proxy_ssl_insecure_skip_verify", Bool, "certificates of upstreams are verified"),
-    unsupported("proxy_ssl_max_version", Int, "TLS to upstreams is 1.2 or 1.3"),
-    unsupported("proxy_ssl_ciphers", List, "the cipher suites are those of rustls").named("PROXYSSLCIPHERSUITES"),
     unsupported("proxy_ssl_disable_renegotiation", Bool, "TLS is never renegotiated"),
-    refused(
-        "ssl_force_common_name_check",
-        Bool,
-        "common names are not checked yet: set it to false; names are matched against the certificate's alternative names",
-    ),
-    refused("security.pinned_public_keys", Map, "public keys of upstreams are not pinned yet: remove the key"),
     honoured("security.control_api_use_mutual_tls", Bool),
     honoured("security.allow_unsafe_dynamic_mtls_token", Bool),
     honoured("security.certificates.apis", List).named("SECURITY_CERTIFICATES_API"),
     honoured("security.certificates.control_api", List),
-    unsupported("security", Section, "certificates are neither stored nor presented"),
+    unsupported("security", Section, "certificates are not stored"),
     unsupported("service_discovery", Section, "targets are not discovered"),
     unsupported("dns_cache", Section, "names are looked up for each new connection"),
     unsupported("external_services", Section, "no external services are called"),
-    unsupported("uptime_tests", Section, NO_UPTIME_TESTS),
+    unsupported("uptime_tests", Section, "each node tests upstreams for itself"),
     // Plugin servers.
     honoured("coprocess_options.enable_coprocess", Bool),
     honoured("coprocess_options.coprocess_grpc_server", Text),

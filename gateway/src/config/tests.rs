@@ -124,11 +124,11 @@ fn what_must_not_be_without_effect_stops_the_start() {
         r#"{"app_path": "a", "http_server_options": {"use_ssl": true}}"#,
         r#"{"use_db_app_configs": true}"#,
         r#"{"slave_options": {"use_rpc": true}}"#,
-        r#"{"security": {"pinned_public_keys": {"*": "id"}}}"#,
+        r#"{"app_path": "a", "security": {"pinned_public_keys": {"*": "id"}}}"#,
         r#"{"app_path": "a", "security": {"control_api_use_mutual_tls": true}}"#,
         r#"{"app_path": "a", "security": {"certificates": {"apis": ["/no/such/file"]}}}"#,
         r#"{"management_node": true}"#,
-        r#"{"app_path": "a", "proxy_ssl_min_version": 772}"#,
+        r#"{"app_path": "a", "proxy_ssl_min_version": 773}"#,
         r#"{"app_path": "a", "storage": {"type": "etcd"}}"#,
     ] {
         assert!(load_with(text, &[], None).is_err(), "{text}");

@@ -1,13 +1,16 @@
 //! TLS of the listener: certificates, versions and cipher suites.
 
 mod certificate;
+mod pin;
+mod suites;
 
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 use serde_json::Value;
 
 pub use self::certificate::{Certificate, CertificateError, Files, Pem};
+pub use self::pin::{Pin, PinError};
+pub use self::suites::{SuiteError, Versions, provider};
+pub(in crate::config) use self::suites::{TLS_1_2, TLS_1_3};
 use super::validate::given;
 use super::written::HttpServerOptions;
 use super::{ConfigError, Origins};
@@ -22,7 +25,7 @@ pub struct Tls {
     /// certificate if not said.
     pub server_name: Option<String>,
     /// What is spoken.
-    pub versions: Vec<&'static SupportedProtocolVersion>,
+    pub versions: Versions,
     /// The cryptography, with the cipher suites that are offered.
     pub provider: CryptoProvider,
     /// Whether HTTP/2 is offered beside HTTP/1.1.
@@ -30,8 +33,6 @@ pub struct Tls {
 }
 
 const SECTION: &str = "http_server_options";
-const TLS_1_2: i64 = 771;
-const TLS_1_3: i64 = 772;
 
 /// Makes the configuration of TLS, if it is switched on or certificates are there for ports of APIs.
 pub(super) fn tls(written: &mut HttpServerOptions, origins: &Origins<'_>) -> Result<Option<Tls>, ConfigError> {
@@ -41,7 +42,7 @@ pub(super) fn tls(written: &mut HttpServerOptions, origins: &Origins<'_>) -> Res
     let check = Check { origins };
     let versions = check.versions(written.min_version, written.max_version)?;
     Ok(Some(Tls {
-        provider: check.provider(&written.ssl_ciphers, &versions)?,
+        provider: check.provider(&written.ssl_ciphers, versions)?,
         versions,
         certificates: check.certificates(written)?,
         server_name: given(std::mem::take(&mut written.server_name)),
@@ -58,40 +59,23 @@ impl Check<'_> {
         Err(self.origins.unusable(&format!("{SECTION}.{key}"), short(&value.into()), remedy.to_owned()))
     }
 
-    fn versions(&self, min: i64, max: i64) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
+    fn versions(&self, min: i64, max: i64) -> Result<Versions, ConfigError> {
         for (key, version) in [("min_version", min), ("max_version", max)] {
             if ![0, TLS_1_2, TLS_1_3].contains(&version) {
                 return self.refuse(key, version, "write 771 for TLS 1.2 or 772 for TLS 1.3; there is no other");
             }
         }
-        match (min, max) {
-            (TLS_1_3, TLS_1_2) => self.refuse("min_version", min, "it is above max_version: lower it or raise that"),
-            (TLS_1_3, _) => Ok(vec![&rustls::version::TLS13]),
-            (_, TLS_1_2) => Ok(vec![&rustls::version::TLS12]),
-            _ => Ok(vec![&rustls::version::TLS13, &rustls::version::TLS12]),
+        match Versions::between(min, max) {
+            Some(versions) => Ok(versions),
+            None => self.refuse("min_version", min, "it is above max_version: lower it or raise that"),
         }
     }
 
-    /// As in Go, a list that names no suite of TLS 1.3 leaves them all.
-    fn provider(
-        &self,
-        listed: &[String],
-        versions: &[&'static SupportedProtocolVersion],
-    ) -> Result<CryptoProvider, ConfigError> {
-        let mut provider = default_provider();
-        let suites = &mut provider.cipher_suites;
-        let is_listed = |suite: &SupportedCipherSuite| listed.iter().any(|listed| *listed == name(suite));
-        if let Some((at, unknown)) = unknown(listed, suites) {
-            let known: Vec<_> = suites.iter().map(name).collect();
-            let remedy = format!("there is no such cipher suite: remove it, or write one of {}", known.join(", "));
-            return self.refuse(&format!("ssl_ciphers[{at}]"), unknown, &remedy);
-        }
-        let any_tls13 = listed.is_empty() || !suites.iter().any(|suite| suite.tls13().is_some() && is_listed(suite));
-        suites.retain(|suite| listed.is_empty() || is_listed(suite) || (any_tls13 && suite.tls13().is_some()));
-        if !suites.iter().any(|suite| versions.contains(&suite.version())) {
-            return self.refuse("ssl_ciphers", listed, "no suite of the versions that are spoken is listed: add one");
-        }
-        Ok(provider)
+    fn provider(&self, listed: &[String], versions: Versions) -> Result<CryptoProvider, ConfigError> {
+        suites::provider(listed, versions).map_err(|error| {
+            let key = error.at.map_or("ssl_ciphers".to_owned(), |at| format!("ssl_ciphers[{at}]"));
+            self.origins.unusable(&format!("{SECTION}.{key}"), short(&error.value), error.remedy)
+        })
     }
 
     fn certificates(&self, written: &HttpServerOptions) -> Result<Vec<Certificate>, ConfigError> {
@@ -115,24 +99,14 @@ impl Check<'_> {
     }
 }
 
-/// The first listed name that is none.
-fn unknown<'a>(listed: &'a [String], suites: &[SupportedCipherSuite]) -> Option<(usize, &'a str)> {
-    let mut listed = listed.iter().map(String::as_str).enumerate();
-    listed.find(|(_, listed)| suites.iter().all(|suite| name(suite) != *listed))
-}
-
-/// The name in the registry of cipher suites, which tells no versions apart.
-fn name(suite: &SupportedCipherSuite) -> String {
-    suite.suite().as_str().unwrap_or_default().replacen("TLS13_", "TLS_", 1)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use rustls::version::{TLS12, TLS13};
+    use rustls::crypto::aws_lc_rs::default_provider;
 
+    use super::suites::name;
     use super::*;
 
     const OF_TLS12: &str = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
@@ -145,10 +119,10 @@ mod tests {
     #[test]
     fn versions_are_gos_numbers() {
         let versions = |min, max| checked(|check| check.versions(min, max));
-        assert_eq!(versions(0, 0).unwrap(), [&TLS13, &TLS12]);
-        assert_eq!(versions(771, 772).unwrap(), [&TLS13, &TLS12]);
-        assert_eq!(versions(772, 0).unwrap(), [&TLS13]);
-        assert_eq!(versions(0, 771).unwrap(), [&TLS12]);
+        assert_eq!(versions(0, 0).unwrap(), Versions::Both);
+        assert_eq!(versions(771, 772).unwrap(), Versions::Both);
+        assert_eq!(versions(772, 0).unwrap(), Versions::Only13);
+        assert_eq!(versions(0, 771).unwrap(), Versions::Only12);
         assert!(versions(769, 0).unwrap_err().contains("http_server_options.min_version is 769: write 771"));
         assert!(versions(0, 773).unwrap_err().contains("max_version is 773"));
         assert!(versions(772, 771).unwrap_err().contains("above max_version"));
@@ -158,7 +132,7 @@ mod tests {
     fn listed_suites_are_offered_and_no_others_of_their_version() {
         let offered = |listed: &[&str]| {
             let listed: Vec<_> = listed.iter().map(|name| (*name).to_owned()).collect();
-            let provider = checked(|check| check.provider(&listed, &[&TLS12])).unwrap();
+            let provider = checked(|check| check.provider(&listed, Versions::Only12)).unwrap();
             provider.cipher_suites.iter().map(name).collect::<Vec<_>>()
         };
         assert_eq!(offered(&[]).len(), default_provider().cipher_suites.len());
@@ -170,11 +144,12 @@ mod tests {
     #[test]
     fn suites_that_do_not_exist_or_fit_no_version_are_refused() {
         let refusal = |listed: &str| {
-            checked(|check| check.provider(&[OF_TLS12.to_owned(), listed.to_owned()], &[&TLS12]).map(drop)).unwrap_err()
+            checked(|check| check.provider(&[OF_TLS12.to_owned(), listed.to_owned()], Versions::Only12).map(drop))
+                .unwrap_err()
         };
         let unknown = refusal("TLS_RSA_WITH_RC4_128_SHA");
         assert!(unknown.contains("ssl_ciphers[1]") && unknown.contains(OF_TLS13), "{unknown}");
-        let only_tls13 = checked(|check| check.provider(&[OF_TLS13.to_owned()], &[&TLS12])).unwrap_err();
+        let only_tls13 = checked(|check| check.provider(&[OF_TLS13.to_owned()], Versions::Only12)).unwrap_err();
         assert!(only_tls13.contains("http_server_options.ssl_ciphers is"), "{only_tls13}");
     }
 }

@@ -9,8 +9,10 @@ use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use super::written::Written;
-use super::{Config, ConfigError, HttpServer, Log, LogFormat, Messages, Origins, Problem, Secret, Upstream};
-use super::{certificates, control, guards, identity, limits, monitor, plugin_servers, ports, storage, tls, trust};
+use super::{Config, ConfigError, HttpServer, Log, LogFormat, Messages, Origins, Problem, Secret};
+use super::{
+    certificates, control, guards, identity, limits, monitor, plugin_servers, ports, storage, tls, trust, upstream,
+};
 use crate::event::{Compiled, Handlers};
 use crate::json::short;
 use crate::pattern::endpoint::Matching;
@@ -22,7 +24,6 @@ pub(super) fn validate(
     origins: &Origins<'_>,
 ) -> Result<(Config, Vec<Problem>), ConfigError> {
     let check = Check { origins };
-    check.tls(written.proxy_ssl_min_version)?;
     let (coprocess, mut problems) = plugin_servers::coprocess(std::mem::take(&mut written.coprocess_options), origins)?;
     let Compiled { handlers: events, left_out } = Handlers::of_the_system(&written.event_handlers);
     problems
@@ -45,7 +46,7 @@ pub(super) fn validate(
         trust: trust::trust(&written.http_server_options, origins)?,
         tls: tls::tls(&mut written.http_server_options, origins)?,
         certificates: certificates::certificates(&written.security, written.http_server_options.use_ssl, origins)?,
-        upstream: check.upstream(&written)?,
+        upstream: upstream::upstream(&mut written, origins)?,
         coprocess,
         keys: identity::keys(&written, origins)?,
         lifetimes: identity::lifetimes(&written),
@@ -94,18 +95,6 @@ struct Check<'a> {
 impl Check<'_> {
     fn refuse<T>(&self, path: &str, value: impl Into<Value>, remedy: &str) -> Result<T, ConfigError> {
         Err(self.origins.unusable(path, short(&value.into()), remedy.to_owned()))
-    }
-
-    fn tls(&self, minimum: i64) -> Result<(), ConfigError> {
-        const TLS_1_2: i64 = 771;
-        if minimum > TLS_1_2 {
-            return self.refuse(
-                "proxy_ssl_min_version",
-                minimum,
-                "no other minimum than TLS 1.2 is supported yet: set it to 771 or remove it",
-            );
-        }
-        Ok(())
     }
 
     fn listen(&self, written: &Written, port: Option<u16>) -> Result<SocketAddr, ConfigError> {
@@ -163,29 +152,6 @@ impl Check<'_> {
             skip_url_cleaning: written.skip_url_cleaning,
             upgrades: written.enable_websockets,
         }
-    }
-
-    fn upstream(&self, written: &Written) -> Result<Upstream, ConfigError> {
-        const PER_HOST: &str = "max_idle_connections_per_host";
-        let timeout = match Duration::try_from_secs_f64(written.proxy_default_timeout) {
-            Ok(Duration::ZERO) => Duration::from_secs(30),
-            Ok(timeout) => timeout,
-            Err(_) => {
-                return self.refuse(
-                    "proxy_default_timeout",
-                    written.proxy_default_timeout,
-                    "write a number of seconds; 0 means 30",
-                );
-            }
-        };
-        let max_idle_per_host = match usize::try_from(written.max_idle_connections_per_host) {
-            Ok(limit) => Some(limit).filter(|limit| *limit > 0),
-            Err(_) => {
-                return self.refuse(PER_HOST, written.max_idle_connections_per_host, "write 0 or more");
-            }
-        };
-        let close_connections = written.proxy_close_connections;
-        Ok(Upstream { timeout, max_idle_per_host, close_connections })
     }
 
     fn seconds(&self, path: &str, written: i64, otherwise: u64) -> Result<Duration, ConfigError> {

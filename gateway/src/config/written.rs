@@ -28,7 +28,14 @@ pub(super) struct Written {
     pub(super) http_server_options: HttpServerOptions,
     pub(super) proxy_default_timeout: f64,
     pub(super) proxy_close_connections: bool,
+    pub(super) proxy_enable_http2: bool,
+    pub(super) proxy_ssl_insecure_skip_verify: bool,
     pub(super) proxy_ssl_min_version: i64,
+    pub(super) proxy_ssl_max_version: i64,
+    pub(super) proxy_ssl_ciphers: Vec<String>,
+    pub(super) ssl_force_common_name_check: bool,
+    pub(super) max_conn_time: i64,
+    pub(super) uptime_tests: UptimeTests,
     pub(super) max_idle_connections_per_host: i64,
     pub(super) coprocess_options: CoprocessOptions,
     pub(super) graceful_shutdown_timeout_duration: i64,
@@ -168,6 +175,7 @@ pub(super) struct Storage {
 pub(super) struct Security {
     pub(super) control_api_use_mutual_tls: bool,
     pub(super) allow_unsafe_dynamic_mtls_token: bool,
+    pub(super) pinned_public_keys: BTreeMap<String, String>,
     pub(super) certificates: SecurityCertificates,
 }
 
@@ -176,6 +184,7 @@ pub(super) struct Security {
 pub(super) struct SecurityCertificates {
     pub(super) apis: Vec<String>,
     pub(super) control_api: Vec<String>,
+    pub(super) upstream: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -197,4 +206,18 @@ pub(super) struct Policies {
     pub(super) policy_source: String,
     pub(super) policy_path: String,
     pub(super) policy_record_name: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct UptimeTests {
+    pub(super) disable: bool,
+    pub(super) config: UptimeTestsConfig,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct UptimeTestsConfig {
+    pub(super) failure_trigger_sample_size: i64,
+    pub(super) time_wait: i64,
 }

@@ -45,28 +45,65 @@ pub(super) fn check(definition: &Definition, document: &Value) -> Findings {
     findings
 }
 
+/// The schemes of upstreams.
+const SCHEMES: [&str; 5] = ["http", "https", "h2c", "ws", "wss"];
+
 fn check_target(definition: &Definition, findings: &mut Findings) {
     let target = &definition.proxy.target_url;
-    let (scheme, rest) = target.split_once("://").unwrap_or(("", target));
-    let known = ["http", "https", "ws", "wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
-    if !known || rest.is_empty() || rest.starts_with(['/', '?', '#']) {
+    if !is_upstream(target, true) {
         findings.refuse(
             "proxy.target_url",
-            format!("{target:?} is not an upstream that can be called: write http://HOST:PORT/ or https://HOST:PORT/"),
+            format!(
+                "{target:?} is not an upstream that can be called: write http://HOST:PORT/, https://HOST:PORT/ or h2c://HOST:PORT/"
+            ),
         );
     }
-    if definition.proxy.enable_load_balancing && !definition.proxy.target_list.is_empty() {
-        findings.refuse(
-            "proxy.enable_load_balancing",
-            "load balancing is not supported yet: set it to false; proxy.target_url is called then",
-        );
+    for (index, target) in definition.targets().iter().enumerate() {
+        if !is_upstream(target, false) {
+            findings.refuse(
+                format!("proxy.target_list[{index}]"),
+                format!("{target:?} is not an upstream that can be called: write http://HOST:PORT/, or remove it"),
+            );
+        }
     }
+    check_tests(definition, findings);
     let protocol = &definition.protocol;
     if !matches!(protocol.as_str(), "" | "http" | "https" | "h2c") {
         findings.refuse("protocol", format!("{protocol:?} is not supported: write http, https or h2c, or remove it"));
     }
     if u16::try_from(definition.listen_port).is_err() {
         findings.refuse("listen_port", format!("{} is no port: write one from 1 to 65535", definition.listen_port));
+    }
+}
+
+fn is_upstream(target: &str, whole: bool) -> bool {
+    let (scheme, rest) = match target.split_once("://") {
+        Some(parts) => parts,
+        None if whole => return false,
+        None => ("http", target),
+    };
+    SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known))
+        && !rest.is_empty()
+        && !rest.starts_with(['/', '?', '#'])
+}
+
+fn check_tests(definition: &Definition, findings: &mut Findings) {
+    if definition.uptime_tests.disabled {
+        return;
+    }
+    for (index, check) in definition.uptime_tests.check_list.iter().enumerate() {
+        let at = |key: &str| format!("uptime_tests.check_list[{index}].{key}");
+        if check.enable_proxy_protocol {
+            findings.refuse(at("enable_proxy_protocol"), "the PROXY protocol is not supported yet: set it to false");
+        }
+        for (nth, command) in check.commands.iter().enumerate() {
+            if !matches!(command.name.as_str(), "send" | "expect") {
+                findings.refuse(
+                    at(&format!("commands[{nth}].name")),
+                    format!("{:?} is no command: write send or expect", command.name),
+                );
+            }
+        }
     }
 }
 

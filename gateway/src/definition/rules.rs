@@ -40,7 +40,6 @@ const AUTH: &str = "this method of auth is not supported yet: set it to false, a
 const CERTIFICATE: &str = "certificates say who is calling in authToken only: set it to false";
 const SIGNATURE: &str =
     "signatures beside auth tokens are not checked yet: set it to false, or use enable_signature_checking";
-const TLS: &str = "TLS to the upstream cannot be configured per API yet: remove the setting";
 const CERTIFICATES: &str = "certificates of APIs are not supported yet: remove the setting";
 const CORS: &str =
     "CORS is not supported yet: set it to false, and answer for the origins in the upstream or in a hook";
@@ -58,15 +57,6 @@ pub(super) static EVERYONE: &[Rule] = &[
     rule("custom_middleware.*.on_failure", OURS),
     rule("custom_middleware.*.*.on_failure", OURS),
     rule("proxy.service_discovery.use_discovery_service", "service discovery is not supported yet: set it to false and name the upstream in proxy.target_url"),
-    rule("proxy.check_host_against_uptime_tests", "uptime tests are not supported yet: set it to false"),
-    rule("proxy.transport.ssl_insecure_skip_verify", TLS),
-    rule("proxy.transport.ssl_ciphers", TLS),
-    rule("proxy.transport.ssl_min_version", TLS),
-    rule("proxy.transport.ssl_max_version", TLS),
-    rule("proxy.transport.ssl_force_common_name_check", TLS),
-    rule("proxy.transport.proxy_url", "a proxy towards the upstream is not supported yet: remove it"),
-    rule("upstream_certificates", TLS).unless("upstream_certificates_disabled"),
-    rule("pinned_public_keys", TLS).unless("certificate_pinning_disabled"),
     rule("upstream_auth.enabled", "credentials for the upstream are not supported yet: set it to false, or add the header in a Post hook"),
     rule("request_signing.is_enabled", "request signing is not supported yet: set it to false, or sign in a Post hook"),
     rule("certificates", CERTIFICATES),
@@ -93,7 +83,6 @@ pub(super) static PROTECTED: &[Rule] = &[
 pub(super) static IGNORED: &[(&str, Option<&str>)] = &[
     ("cache_options.enable_cache", None),
     ("error_overrides", Some("error_overrides_disabled")),
-    ("uptime_tests.check_list", None),
     ("tags", Some("tags_disabled")),
     ("tag_headers", None),
     ("enable_detailed_recording", None),

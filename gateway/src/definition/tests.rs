@@ -93,7 +93,7 @@ fn an_unusable_listen_path_or_target_is_refused() {
     for path in ["", "/a b/"] {
         assert_eq!(refused(&keyless(json!({"proxy": {"listen_path": path}}))), ["proxy.listen_path"]);
     }
-    for target in ["", "127.0.0.1:80", "h2c://h", "tyk://self", "http://", "http:///x"] {
+    for target in ["", "127.0.0.1:80", "ftp://h", "tyk://self", "http://", "http:///x"] {
         assert_eq!(refused(&keyless(json!({"proxy": {"target_url": target}}))), ["proxy.target_url"]);
     }
 }
@@ -163,10 +163,15 @@ fn steps_that_are_not_built_are_refused_by_their_path() {
             json!({"custom_middleware": {"auth_check": {"name": "a", "on_failure": {"action": "skip"}}}}),
             "custom_middleware.auth_check.on_failure",
         ),
-        (json!({"proxy": {"enable_load_balancing": true, "target_list": ["http://a"]}}), "proxy.enable_load_balancing"),
-        (json!({"proxy": {"transport": {"ssl_min_version": 772}}}), "proxy.transport.ssl_min_version"),
-        (json!({"upstream_certificates": {"*": "id"}}), "upstream_certificates"),
-        (json!({"pinned_public_keys": {"*": "id"}}), "pinned_public_keys"),
+        (json!({"proxy": {"enable_load_balancing": true, "target_list": ["a", "ftp://a"]}}), "proxy.target_list[1]"),
+        (
+            json!({"uptime_tests": {"check_list": [{"url": "a", "enable_proxy_protocol": true}]}}),
+            "uptime_tests.check_list[0].enable_proxy_protocol",
+        ),
+        (
+            json!({"uptime_tests": {"check_list": [{"url": "a", "commands": [{"name": "shout"}]}]}}),
+            "uptime_tests.check_list[0].commands[0].name",
+        ),
         (json!({"listen_port": 90000}), "listen_port"),
         (json!({"protocol": "tcp"}), "protocol"),
         (json!({"is_oas": true}), "is_oas"),
@@ -180,9 +185,8 @@ fn steps_that_are_not_built_are_refused_by_their_path() {
 fn what_is_switched_off_is_not_refused() {
     for changes in [
         json!({"custom_middleware_bundle": "b.zip", "custom_middleware_bundle_disabled": true}),
-        json!({"upstream_certificates": {"*": "id"}, "upstream_certificates_disabled": true}),
-        json!({"pinned_public_keys": {"*": "id"}, "certificate_pinning_disabled": true}),
-        json!({"proxy": {"target_list": ["http://a"]}}),
+        json!({"proxy": {"target_list": ["ftp://a"]}}),
+        json!({"uptime_tests": {"disabled": true, "check_list": [{"url": "a", "enable_proxy_protocol": true}]}}),
         json!({"custom_middleware": {"response": [{"path": "./p.so", "disabled": true}]}}),
         json!({"expiration": "-1"}),
         json!({"version_data": null}),

@@ -16,7 +16,7 @@ use super::webhook::{Fingerprint, Webhook};
 use super::{Event, Subject};
 use crate::config::{self, Config};
 use crate::dispatch::{DispatchError, Dispatcher, GrpcDispatcher};
-use crate::upstream::{Client, FetchError, TlsError, tls};
+use crate::upstream::{Client, FetchError, TlsError, Transports};
 
 /// How long a handler may take.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -48,11 +48,11 @@ enum DeliveryError {
 
 impl Couriers {
     /// Couriers without connections.
-    pub fn new(config: &Config) -> Result<Self, TlsError> {
-        let web = config::Upstream { timeout: DEADLINE, max_idle_per_host: None, close_connections: true };
+    pub fn new(config: &Config, transports: &Transports) -> Result<Self, TlsError> {
+        let web = config::Upstream { timeout: DEADLINE, close_connections: true, ..config.upstream.clone() };
         Ok(Self {
             dispatcher: Box::new(GrpcDispatcher::new(&config.coprocess)),
-            client: Client::new(&web, config.canonical_headers, tls()?),
+            client: Client::new(&web, config.canonical_headers, transports.fetching()?),
             sent: Cache::builder().max_capacity(REMEMBERED).expire_after(Quiet).build(),
         })
     }

@@ -27,9 +27,9 @@ impl Streaming {
         Self { incoming, lease: None, strand }
     }
 
-    /// An upstream's body, over this connection.
-    pub fn leased(incoming: Incoming, lease: Lease) -> Self {
-        let mut streaming = Self { incoming, lease: Some(lease), strand: None };
+    /// An upstream's body, over this connection if it is nobody else's meanwhile.
+    pub fn leased(incoming: Incoming, lease: Option<Lease>) -> Self {
+        let mut streaming = Self { incoming, lease, strand: None };
         if streaming.is_end() {
             streaming.release();
         }

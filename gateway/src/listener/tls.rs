@@ -59,7 +59,7 @@ impl Tls {
 /// Each has tickets of its own: no client goes on without a certificate where it would be asked for one.
 fn acceptor(config: &config::Tls, certificates: &Arc<Certificates>, ask: bool) -> Result<TlsAcceptor, rustls::Error> {
     let server = ServerConfig::builder_with_provider(Arc::new(config.provider.clone()))
-        .with_protocol_versions(&config.versions)?;
+        .with_protocol_versions(config.versions.supported())?;
     let server = match ask {
         true => server.with_client_cert_verifier(Arc::new(AnyClient::new(&config.provider))),
         false => server.with_no_client_auth(),

@@ -19,7 +19,7 @@ use super::entrance::Entrance;
 use crate::dispatch::GrpcDispatcher;
 use crate::sockets::Sockets;
 use crate::store::StoreError;
-use crate::upstream::{Client, TlsError, tls as upstream_tls};
+use crate::upstream::{Client, TlsError};
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
@@ -52,7 +52,7 @@ pub enum StartError {
     /// The system gave no thread or no event queue.
     #[error("a worker cannot start: {0}")]
     Thread(#[from] io::Error),
-    /// The system's certificate roots cannot be used.
+    /// Upstreams cannot be called over TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The listener's TLS cannot be set up.
@@ -84,7 +84,8 @@ impl Worker {
         let (accepted, queue) = mpsc::unbounded_channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let config = &gateway.config;
-        let upstream = Client::new(&config.upstream, config.canonical_headers, upstream_tls()?);
+        let fetching = gateway.shared.ways.transports().fetching()?;
+        let upstream = Client::new(&config.upstream, config.canonical_headers, fetching);
         let _entered = runtime.enter();
         let store = gateway.store.connect()?;
         let dispatcher = Box::new(GrpcDispatcher::new(&config.coprocess));

@@ -1,45 +1,41 @@
-//! The HTTP/1.1 client of one worker, for `http` and `https` targets.
+//! The client of one worker, for `http`, `https` and `h2c` targets.
 
 use std::error::Error;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::HOST;
 use http::uri::Authority;
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::{GaiAddrs, GaiResolver, Name};
+use hyper::client::conn::http2;
 use thiserror::Error;
-use tower::Service;
 
 use super::UpstreamError;
-use super::pool::{Lease, Origin, Pool};
+use super::connect::{Connector, LookupError, Sender};
+use super::origin::Origin;
+use super::pool::{Lease, Pool, Shelf};
+use super::transport::Transport;
 use crate::config;
 use crate::exchange::Body;
-use crate::one_piece::OnePiece;
 
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(90);
-/// TCP probes on idle connections.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Idle connections kept per target where the operator sets no number.
 const IDLE_PER_HOST: usize = 512;
 
 /// Sends requests to upstreams over kept connections.
 pub struct Client {
-    connector: HttpsConnector<HttpConnector<Resolver>>,
-    http: http1::Builder,
+    connector: Connector,
     pool: Pool,
     pub(super) timeout: Duration,
+    /// How documents are fetched.
+    pub(super) fetching: Arc<Transport>,
 }
 
-/// A response whose body is still on the wire, and the connection that it comes over.
-pub(super) type Answer = (Response<Incoming>, Lease);
+/// A response whose body is still on the wire, and the connection that is its own until then.
+pub(super) type Answer = (Response<Incoming>, Option<Lease>);
 
 /// Why the client got no response head.
 #[derive(Debug, Error)]
@@ -55,35 +51,16 @@ pub enum ClientError {
     Http(#[from] hyper::Error),
 }
 
-/// Why `https` targets cannot be verified.
-#[derive(Debug, Error)]
-#[error("the system's certificate roots cannot be loaded: {0}; install the package ca-certificates")]
-pub struct TlsError(String);
-
-/// TLS that trusts the system's roots.
-pub fn tls() -> Result<rustls::ClientConfig, TlsError> {
-    let config = rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into());
-    let config = config.with_safe_default_protocol_versions().map_err(|error| TlsError(error.to_string()))?;
-    Ok(config.with_native_roots().map_err(|error| TlsError(error.to_string()))?.with_no_client_auth())
-}
-
-/// The largest head of an answer, and the most of its body that waits for the client, in bytes.
-const BUFFER: usize = 64 << 10;
-
 impl Client {
     /// A client without connections.
-    pub fn new(config: &config::Upstream, canonical_headers: bool, tls: rustls::ClientConfig) -> Self {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_keepalive(Some(KEEP_ALIVE));
-        tcp.set_connect_timeout(Some(config.timeout));
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
-        let mut http = http1::Builder::new();
-        http.title_case_headers(canonical_headers).max_buf_size(BUFFER);
+    pub fn new(config: &config::Upstream, canonical_headers: bool, fetching: Arc<Transport>) -> Self {
+        let connector = Connector::new(config, canonical_headers);
         let per_host = if config.close_connections { 0 } else { config.max_idle_per_host.unwrap_or(IDLE_PER_HOST) };
-        Self { connector, http, pool: Pool::new(per_host, IDLE), timeout: config.timeout }
+        Self { connector, pool: Pool::new(per_host, IDLE, config.max_age), timeout: config.timeout, fetching }
+    }
+
+    pub(super) fn connector(&self) -> &Connector {
+        &self.connector
     }
 
     /// Closes connections that nobody has used for long; to be called now and then.
@@ -95,7 +72,13 @@ impl Client {
     pub(super) async fn send(&self, to: &Origin, request: Request<Body>) -> Result<Answer, ClientError> {
         match tokio::time::timeout(self.timeout, self.send_unlimited(to, request)).await {
             Ok(result) => result,
-            Err(_) => Err(ClientError::Timeout),
+            Err(_) => {
+                if to.transport.may_multiplex() {
+                    // The connection may lead nowhere any more; who waits on it still may go on waiting.
+                    self.pool.shelf(to).forget_shared();
+                }
+                Err(ClientError::Timeout)
+            }
         }
     }
 
@@ -107,37 +90,110 @@ impl Client {
                 continue;
             }
             match lease.sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, lease)),
+                Ok(response) => return Ok((response, Some(lease))),
                 Err(mut failed) => match failed.take_message() {
                     Some(unsent) => request = unsent,
                     None => return Err(failed.into_error().into()),
                 },
             }
         }
-        // Rare and large: it must not make every request's future large.
-        let mut lease = shelf.lease(Box::pin(self.connect(to)).await?);
-        let response = lease.sender.send_request(request).await?;
-        Ok((response, lease))
+        // Rare and large, both: they must not make every request's future large.
+        if to.transport.may_multiplex() {
+            return Box::pin(self.send_multiplexed(to, &shelf, request)).await;
+        }
+        match Box::pin(self.connector.connect(to)).await? {
+            Sender::Http1(sender) => over_http1(shelf.lease(sender), request).await,
+            Sender::Http2(sender) => over_http2(sender, to, request).await,
+        }
     }
 
-    async fn connect(&self, to: &Origin) -> Result<SendRequest<Body>, ClientError> {
-        let uri = Uri::builder().scheme(to.scheme.clone()).authority(to.authority.clone()).path_and_query("/").build();
-        let uri = uri.map_err(|error| ClientError::Connect(error.into()))?;
-        let stream = self.connector.clone().call(uri).await.map_err(ClientError::Connect)?;
-        let (sender, connection) = self.http.handshake(OnePiece::new(stream)).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(target: "outrigger::upstream", %error, "connection to an upstream ended");
+    /// All requests of a worker share one connection if it speaks HTTP/2.
+    async fn send_multiplexed(
+        &self,
+        to: &Origin,
+        shelf: &Arc<Shelf>,
+        mut request: Request<Body>,
+    ) -> Result<Answer, ClientError> {
+        while let Some(mut sender) = shelf.shared() {
+            dress(to, &mut request)?;
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, None)),
+                Err(mut failed) => {
+                    shelf.forget_closed();
+                    match failed.take_message() {
+                        Some(unsent) => request = unsent,
+                        None => return Err(failed.into_error().into()),
+                    }
+                }
             }
-        });
-        Ok(sender)
+        }
+        let connecting = shelf.connecting().await;
+        if let Some(sender) = shelf.shared() {
+            drop(connecting);
+            return over_http2(sender, to, request).await;
+        }
+        match self.connector.connect(to).await? {
+            Sender::Http1(sender) => {
+                drop(connecting);
+                undress(&mut request)?;
+                over_http1(shelf.lease(sender), request).await
+            }
+            Sender::Http2(sender) => {
+                shelf.share(sender.clone());
+                drop(connecting);
+                over_http2(sender, to, request).await
+            }
+        }
     }
+}
+
+async fn over_http1(mut lease: Lease, request: Request<Body>) -> Result<Answer, ClientError> {
+    let response = lease.sender.send_request(request).await?;
+    Ok((response, Some(lease)))
+}
+
+async fn over_http2(
+    mut sender: http2::SendRequest<Body>,
+    to: &Origin,
+    mut request: Request<Body>,
+) -> Result<Answer, ClientError> {
+    dress(to, &mut request)?;
+    Ok((sender.send_request(request).await?, None))
+}
+
+/// HTTP/2 names the host beside the path, and not in a header.
+fn dress(to: &Origin, request: &mut Request<Body>) -> Result<(), ClientError> {
+    if request.uri().authority().is_some() {
+        return Ok(());
+    }
+    let Some(resource) = request.uri().path_and_query().cloned() else { return Ok(()) };
+    let host = request.headers_mut().remove(HOST);
+    *request.uri_mut() = to.absolute(host.as_ref(), resource).map_err(|error| ClientError::Connect(error.into()))?;
+    Ok(())
+}
+
+/// HTTP/1.1 does it the other way round; for requests that no HTTP/2 connection took in the end.
+fn undress(request: &mut Request<Body>) -> Result<(), ClientError> {
+    let Some(authority) = request.uri().authority() else { return Ok(()) };
+    let host = authority
+        .as_str()
+        .parse()
+        .map_err(|error: http::header::InvalidHeaderValue| ClientError::Connect(error.into()))?;
+    request.headers_mut().insert(HOST, host);
+    if let Some(resource) = request.uri().path_and_query().cloned() {
+        *request.uri_mut() = Uri::from(resource);
+    }
+    Ok(())
 }
 
 impl ClientError {
     /// Whether a kept connection ended before a byte of the answer came.
     pub(super) fn swallowed(&self) -> bool {
         let Self::Http(error) = self else { return false };
+        if let Some(error) = sources(error).find_map(|source| source.downcast_ref::<h2::Error>()) {
+            let refused = error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            return error.is_io() || (error.is_remote() && refused);
+        }
         error.is_incomplete_message() || kind(error) == Some(io::ErrorKind::ConnectionReset)
     }
 
@@ -172,27 +228,4 @@ fn kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
 
 fn deepest(error: &(dyn Error + 'static)) -> String {
     sources(error).last().map_or_else(String::new, ToString::to_string)
-}
-
-/// The system's resolver, its failures told apart from those of connecting.
-#[derive(Clone)]
-struct Resolver(GaiResolver);
-
-#[derive(Debug, Error)]
-#[error("{0}")]
-struct LookupError(io::Error);
-
-impl Service<Name> for Resolver {
-    type Response = GaiAddrs;
-    type Error = LookupError;
-    type Future = Pin<Box<dyn Future<Output = Result<GaiAddrs, LookupError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LookupError>> {
-        self.0.poll_ready(cx).map_err(LookupError)
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let lookup = self.0.call(name);
-        Box::pin(async move { lookup.await.map_err(LookupError) })
-    }
 }

@@ -1,12 +1,14 @@
 //! Requests of the gateway's own: a document that it needs, a message that it has.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{ACCEPT, HOST, HeaderValue};
 use http::{Request, StatusCode, Uri};
 use thiserror::Error;
 
 use super::client::{Answer, Client, ClientError};
-use super::pool::Origin;
+use super::origin::Origin;
 use crate::exchange::{Body, Streaming};
 
 /// Why there is no document.
@@ -54,6 +56,7 @@ impl Client {
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| address())?;
         *request.uri_mut() = url.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
         request.headers_mut().insert(HOST, host);
-        Ok(self.send(&Origin::new(scheme.clone(), authority.clone()), request).await?)
+        let to = Origin::new(scheme.clone(), authority.clone(), Arc::clone(&self.fetching));
+        Ok(self.send(&to, request).await?)
     }
 }

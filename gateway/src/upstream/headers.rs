@@ -115,7 +115,7 @@ fn forwarded_for(headers: &mut HeaderMap, client: &HeaderValue) {
 }
 
 /// The upstream's reply as hooks see it: without framing, and unpacked if it was us who asked for gzip.
-pub(super) fn incoming(response: Response<Incoming>, lease: Lease, asked_gzip: bool) -> Reply {
+pub(super) fn incoming(response: Response<Incoming>, lease: Option<Lease>, asked_gzip: bool) -> Reply {
     let (mut parts, incoming) = response.into_parts();
     // An old upstream must not cost the client its kept connection.
     parts.version = Version::HTTP_11;

@@ -17,12 +17,12 @@ use crate::chain::size::SizeLimits;
 use crate::chain::timeouts::Timeouts;
 use crate::chain::{ApiLimit, HeaderChange, Limits, Organisation, expiry, rewrite};
 use crate::config::Config;
-use crate::definition::{Definition, ExtendedPaths, HeaderTransform, Proxy, VersionInfo};
+use crate::definition::{Definition, ExtendedPaths, HeaderTransform, VersionInfo};
 use crate::exchange::{Scope, Template};
 use crate::hook::HookType;
 use crate::pattern::ListenPath;
 use crate::pattern::endpoint::Matching;
-use crate::upstream::Upstream;
+use crate::upstream::{Planner, Upstream};
 
 /// What the versions of a definition have in common.
 pub(super) struct Parts<'a> {
@@ -36,6 +36,7 @@ pub(super) struct Parts<'a> {
     pub(super) api_limit: Option<Arc<ApiLimit>>,
     pub(super) organisation: Option<Arc<Organisation>>,
     pub(super) certificates: Option<Arc<Welcome>>,
+    pub(super) upstreams: Planner<'a>,
 }
 
 /// A version and where it stands.
@@ -129,15 +130,10 @@ impl Parts<'_> {
     }
 
     fn upstream(&self, version: &Version<'_>) -> Result<Upstream, CompileError> {
-        let instead = &version.info.override_target;
-        let (path, proxy) = if instead.is_empty() {
-            ("proxy.target_url".to_owned(), self.definition.proxy.clone())
-        } else {
-            let proxy = Proxy { target_url: instead.clone(), ..self.definition.proxy.clone() };
-            (format!("{}.override_target", version.at), proxy)
-        };
-        Upstream::compile(&proxy, self.listen_path)
-            .map_err(|reason| CompileError { path, reason: format!("{:?} cannot be used: {reason}", proxy.target_url) })
+        let (instead, path) = (version.info.override_target.as_str(), version.at("override_target"));
+        let instead = (!instead.is_empty()).then_some((instead, path.as_str()));
+        let rewritten = version.info.extended().url_rewrites.iter().any(|rewrite| !rewrite.disabled);
+        Ok(self.upstreams.upstream(self.listen_path, instead, rewritten)?)
     }
 
     /// Sessions may name their counters by anything in the request, so it is remembered for them too.

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::HealthError;
-use crate::upstream::tls as system_roots;
+use crate::upstream::roots;
 
 /// Whom a health check believes.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,23 +30,30 @@ impl Trust {
 
     pub(super) fn config(&self) -> Result<ClientConfig, HealthError> {
         match &self.ca {
-            Some(file) => trusting(file).map_err(|reason| HealthError::Roots { file: file.clone(), reason }),
-            None if self.insecure => anybody().map_err(|error| HealthError::Tls(error.to_string())),
-            None => system_roots().map_err(|error| HealthError::Tls(error.to_string())),
+            Some(file) => {
+                let roots = read(file).map_err(|reason| HealthError::Roots { file: file.clone(), reason });
+                trusting(roots?)
+            }
+            None if self.insecure => anybody(),
+            None => trusting(roots().map_err(|error| HealthError::Tls(error.to_string()))?),
         }
+        .map_err(|error| HealthError::Tls(error.to_string()))
     }
 }
 
-fn trusting(file: &Path) -> Result<ClientConfig, String> {
+fn read(file: &Path) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     let certificates = CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())?;
     for certificate in certificates {
         let certificate = certificate.map_err(|error| error.to_string())?;
         roots.add(certificate).map_err(|error| error.to_string())?;
     }
+    Ok(roots)
+}
+
+fn trusting(roots: RootCertStore) -> Result<ClientConfig, Error> {
     let config = ClientConfig::builder_with_provider(default_provider().into());
-    let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    Ok(config.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn anybody() -> Result<ClientConfig, Error> {

@@ -58,6 +58,12 @@ pub struct CertificateError {
     pub reason: String,
 }
 
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.pem == other.pem
+    }
+}
+
 impl Certificate {
     /// Reads the files.
     pub fn load(files: Files) -> Result<Self, CertificateError> {
@@ -76,7 +82,7 @@ impl Files {
     }
 
     /// Chain and key in one file.
-    pub(super) fn single(path: &str, file: &str) -> Self {
+    pub fn single(path: &str, file: &str) -> Self {
         let both = Named { path: path.to_owned(), file: PathBuf::from(file) };
         Self { domain: None, chain: both.clone(), key: both }
     }

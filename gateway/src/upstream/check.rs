@@ -1,0 +1,143 @@
+//! Tests hosts again and again, so that requests go to those that work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use thiserror::Error;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use super::client::{Client, ClientError};
+use super::host::{Change, Host};
+use super::origin::Origin;
+use crate::config::UptimeTests;
+use crate::exchange::Body;
+use crate::listener::Gateway;
+
+/// The most that is heard of a talk.
+const LONGEST: usize = 64 << 10;
+
+/// One test of a host.
+#[derive(Clone, Debug)]
+pub struct Check {
+    pub(super) host: Arc<Host>,
+    pub(super) origin: Arc<Origin>,
+    pub(super) timeout: Duration,
+    pub(super) question: Question,
+}
+
+/// What a host is asked.
+#[derive(Clone, Debug)]
+pub(super) enum Question {
+    /// Answered by 200, it is passed.
+    Request { method: Method, resource: PathAndQuery, headers: HeaderMap, body: Bytes },
+    /// Passed if a connection is made and all is heard.
+    Talk(Vec<Word>),
+}
+
+/// A part of a talk.
+#[derive(Clone, Debug)]
+pub(super) enum Word {
+    Say(String),
+    Hear(String),
+}
+
+/// Why a test failed.
+#[derive(Debug, Error)]
+enum CheckError {
+    #[error("no answer in time")]
+    Late,
+    #[error("it answered {0}, not 200")]
+    Status(StatusCode),
+    #[error("it did not say {0:?}")]
+    Unsaid(String),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Talk(#[from] std::io::Error),
+}
+
+/// Tests all hosts of the APIs that are served, for ever.
+pub async fn watch(gateway: Arc<Gateway>, client: Client) {
+    let tests = gateway.config.upstream.tests;
+    if tests.disabled {
+        return;
+    }
+    let client = Arc::new(client);
+    loop {
+        let mut asked = JoinSet::new();
+        for check in checks(&gateway) {
+            let client = Arc::clone(&client);
+            asked.spawn(async move { check.run(&client, tests).await });
+        }
+        while asked.join_next().await.is_some() {}
+        tokio::time::sleep(tests.pause).await;
+    }
+}
+
+fn checks(gateway: &Gateway) -> Vec<Check> {
+    let registry = gateway.registry.load();
+    registry.apis().iter().flat_map(|api| api.chain.upstream_checks()).cloned().collect()
+}
+
+impl Check {
+    async fn run(&self, client: &Client, tests: UptimeTests) {
+        let asked = tokio::time::timeout(self.timeout, self.ask(client)).await;
+        let passed = asked.unwrap_or(Err(CheckError::Late));
+        // Whoever is to be told of changes is told here.
+        match (self.host.note(passed.is_ok(), tests.failures), passed) {
+            (Some(Change::Up), _) => info!(host = self.host.name, "an upstream is up again"),
+            (Some(Change::Down), Err(error)) => {
+                warn!(host = self.host.name, %error, "an upstream is down by its uptime tests");
+            }
+            _ => {}
+        }
+    }
+
+    async fn ask(&self, client: &Client) -> Result<(), CheckError> {
+        match &self.question {
+            Question::Request { method, resource, headers, body } => {
+                let mut request = Request::new(Body::whole(body.clone()));
+                *request.method_mut() = method.clone();
+                *request.uri_mut() = Uri::from(resource.clone());
+                *request.headers_mut() = headers.clone();
+                if let Ok(host) = HeaderValue::from_str(self.origin.authority.as_str()) {
+                    request.headers_mut().entry(HOST).or_insert(host);
+                }
+                let (response, _) = client.send(&self.origin, request).await?;
+                match response.status() {
+                    StatusCode::OK => Ok(()),
+                    other => Err(CheckError::Status(other)),
+                }
+            }
+            Question::Talk(words) => self.talk(words, client).await,
+        }
+    }
+
+    async fn talk(&self, words: &[Word], client: &Client) -> Result<(), CheckError> {
+        let mut socket = client.connector().stream(&self.origin).await?;
+        for word in words {
+            match word {
+                Word::Say(text) => socket.write_all(text.as_bytes()).await?,
+                Word::Hear(text) => {
+                    let mut heard = Vec::new();
+                    while !contains(&heard, text.as_bytes()) {
+                        if heard.len() >= LONGEST || socket.read_buf(&mut heard).await? == 0 {
+                            return Err(CheckError::Unsaid(text.clone()));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn contains(heard: &[u8], text: &[u8]) -> bool {
+    text.is_empty() || heard.windows(text.len()).any(|window| window == text)
+}
