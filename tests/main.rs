@@ -5,10 +5,14 @@
 mod access_log;
 mod auth;
 mod balancing;
+mod batch;
+mod breaker;
+mod cache;
 mod client_certificates;
 mod command_line;
 mod configuration;
 mod control;
+mod cors;
 mod definitions;
 mod demo;
 mod drain;

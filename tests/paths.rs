@@ -168,3 +168,56 @@ async fn a_rewrite_to_another_host_goes_there_as_it_is() {
     let last = other.last();
     assert_eq!((&*last.target, last.header("Host")), ("/there/b?t=1&b=2", Some(&*other.address.to_string())));
 }
+
+#[tokio::test]
+async fn a_body_that_its_schema_does_not_describe_reaches_neither_post_hook_nor_upstream() {
+    let upstream = Upstream::start().await;
+    let schema = json!({"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}});
+    let rules = paths(json!({"validate_json": [
+        {"path": "/people", "method": "POST", "schema": schema},
+        {"path": "/teapots", "schema": {"type": "array"}, "error_response_code": 418},
+        {"path": "/off", "schema": {"type": "array"}, "disabled": true},
+    ]}));
+    let gateway = Gateway::start(api(&upstream).with(rules).post(serve(Witness).await)).await;
+    for (path, body, status, said) in [
+        ("/people", r#"{"other": 1}"#, 422, "\"name\" is a required property"),
+        ("/people", "name", 422, "the body is no JSON: expected ident at line 1 column 2"),
+        ("/teapots", "{}", 418, "value is not of type \"array\""),
+    ] {
+        let refused = gateway.post(path, body).await;
+        assert_eq!((refused.status(), &*refused.error()), (status, said), "{path} {body}");
+    }
+    assert_eq!(upstream.requests(), []);
+    let body = r#"{"name": "ann"}"#;
+    for (path, body) in [("/people", body), ("/off", body), ("/elsewhere", "name")] {
+        assert_eq!(gateway.post(path, body).await.status(), 200, "{path}");
+        assert_eq!(upstream.last().text(), body);
+    }
+}
+
+#[tokio::test]
+async fn a_schema_that_cannot_be_used_closes_the_api() {
+    let upstream = Upstream::start().await;
+    let rules = paths(json!({"validate_json": [{"path": "/x", "schema": {"type": "no such type"}}]}));
+    let gateway = Gateway::start(api(&upstream).with(rules)).await;
+    assert_eq!(gateway.get("/x").await.status(), 404);
+    gateway.process.says("version_data.versions.Default.extended_paths.validate_json[0].schema: ").await;
+}
+
+#[tokio::test]
+async fn a_path_has_its_own_rate_in_place_of_the_apis() {
+    let upstream = Upstream::start().await;
+    let limits = paths(json!({"rate_limit": [
+        {"path": "/rare", "method": "GET", "rate": 1, "per": 600},
+        {"path": "/often", "rate": 100, "per": 600},
+    ]}));
+    let global = json!({"global_rate_limit": {"rate": 2, "per": 600}});
+    let gateway = Gateway::start(api(&upstream).with(limits).with(global)).await;
+    let status = async |path: &str| gateway.get(path).await.status();
+    assert_eq!([status("/rare").await, status("/rare").await], [200, 429]);
+    assert_eq!(gateway.get("/rare").await.error(), "API Rate Limit Exceeded");
+    for _ in 0..3 {
+        assert_eq!(status("/often").await, 200);
+    }
+    assert_eq!([status("/x").await, status("/x").await, status("/x").await], [200, 200, 429]);
+}

@@ -14,6 +14,7 @@ pub use port::Port;
 pub use registry::{Registry, Route};
 
 use crate::chain::Chain;
+use crate::pattern::ListenPath;
 use crate::session::lifetime::Lifetimes;
 
 /// An API definition made runnable.
@@ -34,6 +35,8 @@ pub struct Api {
     pub listen_path: String,
     /// Whether it wants to see certificates of clients.
     pub asks_for_certificates: bool,
+    /// The same to compare with, if batches of requests are taken below it.
+    pub batches: Option<ListenPath>,
     /// What happens to its requests.
     pub chain: Chain,
 }

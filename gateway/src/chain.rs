@@ -1,7 +1,10 @@
 //! The order of things: what happens to a request of an API, step by step.
 
 mod addresses;
+mod breaker;
+mod cache;
 mod compile;
+pub mod cors;
 mod endpoints;
 mod expiry;
 mod gate;
@@ -14,13 +17,17 @@ mod plan;
 mod redirect;
 mod report;
 mod rewrite;
+mod schema;
 mod size;
 mod timeouts;
 mod versions;
 
 use std::sync::Arc;
 
+use http::Method;
+
 pub use addresses::AddressRefused;
+pub use cache::Answers;
 pub use compile::{CompileError, Shared, compile, lifetimes};
 pub use headers::HeaderChange;
 pub use limiter::Limiter;
@@ -29,6 +36,7 @@ pub use monitor::Monitor;
 pub use organisation::Organisation;
 pub use redirect::LoopError;
 pub use rewrite::RewriteError;
+pub use schema::SchemaError;
 pub use size::SizeError;
 pub use versions::VersionError;
 
@@ -39,6 +47,7 @@ use crate::error::Stop;
 use crate::exchange::{Exchange, Reply};
 use crate::hook::Hook;
 use crate::sockets::Sockets;
+use crate::store::{Store, StoreError};
 use crate::upstream::Check;
 use plan::Plan;
 use report::Reports;
@@ -51,8 +60,10 @@ pub struct Chain {
     /// The tests of its upstreams.
     checks: Vec<Check>,
     /// Who hears of what stops requests.
-    reports: Option<Box<Reports>>,
+    reports: Option<Arc<Reports>>,
     left_out: Vec<Refusal>,
+    /// Whether OPTIONS goes to the upstream, past everything.
+    passes_options: bool,
 }
 
 /// How a chain ends that no step stopped.
@@ -117,6 +128,15 @@ impl Chain {
         }
     }
 
+    /// Forgets the replies that are kept.
+    pub async fn forget_answers(&self, store: &Store) -> Result<(), StoreError> {
+        // All versions have one shelf.
+        match self.versions.plans().find_map(|plan| plan.cache.as_ref()) {
+            Some(cache) => cache.forget(store).await,
+            None => Ok(()),
+        }
+    }
+
     /// All versions have the same.
     fn auth(&self) -> Option<&Arc<Auth>> {
         self.versions.plans().next()?.auth()
@@ -127,8 +147,22 @@ impl Chain {
         self.versions.plans().take(1).flat_map(Plan::hooks)
     }
 
+    /// Takes a request to the upstream, past everything: a browser that asks names no version.
+    async fn pass(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<End, Stop> {
+        let plan = match self.versions.of(exchange) {
+            Ok(Choice::Api(id)) => return Ok(End::Elsewhere(Elsewhere::Version { id: id.clone() })),
+            Ok(Choice::Plan(plan)) => plan,
+            Err(error) => self.versions.plans().next().ok_or(error)?,
+        };
+        // Large, and rarer than other requests, whose futures it must not make large.
+        Box::pin(plan.forward(exchange, sockets, None)).await
+    }
+
     /// Takes `exchange` through the chain, unless a step answers in the upstream's place.
     pub async fn run(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<End, Stop> {
+        if self.passes_options && exchange.head.method == Method::OPTIONS {
+            return self.pass(exchange, sockets).await;
+        }
         match self.versions.of(exchange)? {
             Choice::Plan(plan) => plan.run(exchange, sockets).await,
             Choice::Api(id) => Ok(End::Elsewhere(Elsewhere::Version { id: id.clone() })),

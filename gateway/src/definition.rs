@@ -23,8 +23,8 @@ pub use self::events::{EventHandler, EventHandlers, PLUGIN as PLUGIN_HANDLER};
 pub use self::upstream::{CheckCommand, HostCheck, Transport, UptimeTests};
 pub use self::version::NoVersion;
 pub use self::versions::{
-    Endpoint, ExtendedPaths, HardTimeout, HeaderTransform, MethodTransform, Mock, RewriteTrigger, TriggerMatch,
-    UrlRewrite, VersionData, VersionInfo, Versioning,
+    CacheRule, CircuitBreaker, Endpoint, ExtendedPaths, HardTimeout, HeaderTransform, MethodTransform, Mock,
+    RewriteTrigger, TriggerMatch, UrlRewrite, ValidateJson, VersionData, VersionInfo, Versioning,
 };
 use crate::json;
 
@@ -152,6 +152,12 @@ pub struct Definition {
     pub enable_context_vars: bool,
     /// The limit on all callers together.
     pub global_rate_limit: GlobalRateLimit,
+    /// Whether one request may hold many.
+    pub enable_batch_request_support: bool,
+    /// Which replies are kept for requests to come.
+    pub cache_options: CacheOptions,
+    /// What web pages of other origins may do.
+    pub cors: Cors,
     /// How long sessions are stored, in seconds; for ever unless positive.
     pub session_lifetime: i64,
     /// Whether a session that expires later is stored until then.
@@ -382,6 +388,48 @@ pub struct GlobalRateLimit {
     pub per: f64,
     /// Whether there is no limit.
     pub disabled: bool,
+}
+
+/// Which replies are kept for requests to come.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CacheOptions {
+    /// Whether any are.
+    pub enable_cache: bool,
+    /// Seconds; none are kept unless positive.
+    pub cache_timeout: i64,
+    /// Whether those to all safe requests are.
+    pub cache_all_safe_requests: bool,
+    /// The statuses that are kept; all below 500 if there are none.
+    pub cache_response_codes: Vec<u16>,
+    /// Whether the upstream decides.
+    pub enable_upstream_cache_control: bool,
+    /// The header in which it says for how long.
+    pub cache_control_ttl_header: String,
+    /// Headers of requests that replies depend on.
+    pub cache_by_headers: Vec<String>,
+}
+
+/// What web pages of other origins may do.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Cors {
+    /// Whether they are told.
+    pub enable: bool,
+    /// The origins, a star for anything; all if empty.
+    pub allowed_origins: Vec<String>,
+    /// The methods; GET, POST and HEAD if empty.
+    pub allowed_methods: Vec<String>,
+    /// The headers that they may send, a star for all.
+    pub allowed_headers: Vec<String>,
+    /// The headers that they may read.
+    pub exposed_headers: Vec<String>,
+    /// Whether they may send credentials.
+    pub allow_credentials: bool,
+    /// Seconds for which they need not ask again.
+    pub max_age: i64,
+    /// Whether OPTIONS goes to the upstream, past everything.
+    pub options_passthrough: bool,
 }
 
 /// A definition that can be served.

@@ -14,7 +14,7 @@ pub use page::{Pages, TemplateError};
 use crate::auth::AuthError;
 use crate::auth::extractor::ExtractError;
 use crate::certificate::Unwelcome;
-use crate::chain::{AddressRefused, LoopError, RewriteError, SizeError, VersionError};
+use crate::chain::{AddressRefused, LoopError, RewriteError, SchemaError, SizeError, VersionError};
 use crate::dispatch::DispatchError;
 use crate::exchange::{ReadError, Reply};
 use crate::hook::{EditError, HookType, ObjectError};
@@ -69,6 +69,9 @@ pub enum Failure {
     /// The body is too long for the API, or of unknown length.
     #[error(transparent)]
     Size(#[from] SizeError),
+    /// The body is not what its path wants.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// The request cannot be changed as its API wants.
     #[error(transparent)]
     Rewrite(#[from] RewriteError),
@@ -131,6 +134,9 @@ pub enum Failure {
     /// The body was to be held in memory, and there is no more for bodies.
     #[error(transparent)]
     NoRoom(ReadError),
+    /// Too many calls to the path failed, and the upstream is spared more.
+    #[error("the circuit breaker of path {0:?} is open")]
+    CircuitOpen(String),
     /// The proxy could not get an answer.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -182,6 +188,7 @@ impl Failure {
             Self::Loop(LoopError::Unknown(_)) => (StatusCode::INTERNAL_SERVER_ERROR, "Can't detect loop target"),
             Self::Version(error) => error.answer(),
             Self::Address(_) => (StatusCode::FORBIDDEN, "access from this IP has been disallowed"),
+            Self::Schema(error) => return (error.status, error.text.clone().into()),
             Self::Size(SizeError::Unknown) => {
                 (StatusCode::LENGTH_REQUIRED, "Content length is required for this request")
             }
@@ -202,6 +209,7 @@ impl Failure {
             ),
             Self::Denied(reason) => denied(*reason),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
+            Self::CircuitOpen(_) => (StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable."),
             Self::Upstream(error) => upstream(error),
         };
         (status, Cow::Borrowed(text))

@@ -48,6 +48,17 @@ pub enum Subject {
         /// Why its version kept it out, if that was it.
         reason: Option<&'static str>,
     },
+    /// The circuit breaker of a path.
+    Circuit {
+        /// The bytes of the request with which it turned, as far as somebody wants to see them.
+        wire: Vec<u8>,
+        /// The path, as the definition has it.
+        path: String,
+        /// The API.
+        api_id: String,
+        /// 0 if it opened, 1 if it closed.
+        event: u8,
+    },
     /// The quota of a key or an organisation.
     Quota {
         /// Its organisation.

@@ -3,6 +3,7 @@
 mod body;
 mod budget;
 mod client;
+mod copying;
 mod flow;
 pub mod form;
 mod gunzip;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 pub use body::{Body, ReadError};
 pub use budget::{Budget, HELD};
 pub use client::Client;
+pub use copying::Copying;
 pub use flow::{Flow, Strand};
 pub use gunzip::Gunzip;
 pub use head::{Head, HeadError, Unsendable, canonical};

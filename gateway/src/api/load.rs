@@ -87,6 +87,10 @@ impl<'a> Loader<'a> {
         for refusal in route.iter().flat_map(|route| route.api.chain.left_out()) {
             warn!(file = %file.display(), api_id = definition.api_id, "{refusal}; this event handler hears nothing");
         }
+        if definition.cors.options_passthrough {
+            let consequence = "OPTIONS requests reach the upstream past auth, limits and hooks";
+            warn!(file = %file.display(), api_id = definition.api_id, json_path = "CORS.options_passthrough", "{consequence}");
+        }
         match route {
             // Only other APIs may reach an internal one.
             Ok(route) if definition.internal => {
@@ -128,6 +132,7 @@ impl<'a> Loader<'a> {
             document,
             listen_path,
             asks_for_certificates: switch.is_some(),
+            batches: definition.enable_batch_request_support.then(|| path.clone()),
             chain,
         });
         Ok(Route { port, host, path, api })

@@ -213,6 +213,7 @@ mod tests {
             document: Value::Null,
             listen_path: String::new(),
             asks_for_certificates: false,
+            batches: None,
             chain,
         };
         Route { port: None, host, path, api: Arc::new(api) }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod hooks;
+mod rates;
 mod version;
 
 use std::sync::Arc;
@@ -10,11 +11,12 @@ use thiserror::Error;
 
 use self::hooks::Hooks;
 use self::version::Parts;
+use super::cache::Shelf;
 use super::monitor::{Kind, Monitor};
 use super::plan::Step;
 use super::report::Reports;
 use super::versions::Versions;
-use super::{ApiLimit, Chain, Limiter, Limits, Organisation};
+use super::{Answers, Chain, Limiter, Limits, Organisation};
 use crate::auth::callers::Callers;
 use crate::auth::keys::Keys;
 use crate::certificate::Welcome;
@@ -25,7 +27,6 @@ use crate::event::{Compiled, Events, Handlers, Origin};
 use crate::exchange::{Scope, Secrets};
 use crate::pattern::ListenPath;
 use crate::session::lifetime::Lifetimes;
-use crate::session::{Rate, counters};
 use crate::upstream::{Planner, Ways};
 
 /// Why a definition cannot be served, with the JSON path of the reason.
@@ -53,6 +54,7 @@ pub fn compile(
 ) -> Result<Chain, CompileError> {
     let hooks = Hooks::new(definition, &config.coprocess);
     let auth = (!definition.use_keyless).then(|| auth::compile(definition, &hooks, config, shared)).transpose()?;
+    let (reports, left_out) = reports(definition, &hooks, &shared.events);
     let parts = Parts {
         definition,
         listen_path,
@@ -63,25 +65,27 @@ pub fn compile(
         },
         auth: auth.map(Arc::new),
         limits: Arc::new(limits(definition, listen_path, config, shared)),
-        api_limit: api_limit(definition, config, shared).map(Arc::new),
+        reports: reports.clone(),
+        shelf: Shelf::of(definition, &shared.answers),
+        shared,
         organisation: organisation(definition, config, shared).map(Arc::new),
         certificates: certificates(definition, config)?.map(Arc::new),
         hooks,
         upstreams: Planner::new(definition, &config.upstream, &shared.ways)?,
     };
-    let (reports, left_out) = reports(definition, &parts.hooks, &shared.events);
     let versions = Versions::compile(definition, listen_path, |version| parts.plan(version))?;
-    let checks = parts.upstreams.checks()?;
-    Ok(Chain { api_id: definition.api_id.as_str().into(), versions, checks, reports, left_out })
+    let (checks, passes_options) = (parts.upstreams.checks()?, definition.cors.options_passthrough);
+    let api_id = definition.api_id.as_str().into();
+    Ok(Chain { api_id, versions, checks, reports, left_out, passes_options })
 }
 
 /// Who hears of the API's events, and who does not: a plugin server only where hooks could call it.
-fn reports(definition: &Definition, hooks: &Hooks<'_>, events: &Events) -> (Option<Box<Reports>>, Vec<Refusal>) {
+fn reports(definition: &Definition, hooks: &Hooks<'_>, events: &Events) -> (Option<Arc<Reports>>, Vec<Refusal>) {
     let Definition { api_id, org_id, .. } = definition;
     let origin = Origin { api_id: api_id.clone(), org_id: org_id.clone() };
     let no_plugins = hooks.no_default_server();
     let Compiled { handlers, left_out } = Handlers::of_api(&definition.event_handlers, origin, no_plugins.as_deref());
-    let reports = |handlers| Box::new(Reports { handlers, events: events.clone(), org_id: org_id.clone() });
+    let reports = |handlers| Arc::new(Reports { handlers, events: events.clone(), org_id: org_id.clone() });
     (handlers.map(reports), left_out)
 }
 
@@ -125,6 +129,8 @@ pub struct Shared {
     pub events: Events,
     /// The ways to upstreams.
     pub ways: Arc<Ways>,
+    /// The replies that are kept.
+    pub answers: Answers,
 }
 
 impl Shared {
@@ -136,6 +142,7 @@ impl Shared {
             limiter: Arc::new(Limiter::new(config.limits.limiter, nodes)),
             events,
             ways: Arc::new(ways),
+            answers: Answers::default(),
         }
     }
 }
@@ -152,15 +159,4 @@ fn limits(definition: &Definition, listen_path: &ListenPath, config: &Config, sh
         headers: config.limits.headers,
         monitor: Monitor::of(Kind::Keys, config.monitor.as_ref(), &shared.events),
     }
-}
-
-/// The limit on all callers together, which has a key of its own.
-fn api_limit(definition: &Definition, config: &Config, shared: &Shared) -> Option<ApiLimit> {
-    let limit = &definition.global_rate_limit;
-    if limit.disabled || definition.disable_rate_limit {
-        return None;
-    }
-    let key = shared.keys.key(&format!("apilimiter-{}{}", definition.org_id, definition.api_id));
-    let rate = Rate::new(counters::rate("", &key.name), limit.rate, limit.per)?;
-    Some(ApiLimit { rate, limiter: Arc::clone(&shared.limiter), headers: config.limits.headers })
 }

@@ -7,6 +7,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::json;
 
 use super::Monitor;
+use super::endpoints::Endpoints;
 use super::limiter::{Charge, Counted, Limiter};
 use crate::clock;
 use crate::config::RateHeaders;
@@ -118,10 +119,12 @@ impl Limits {
     }
 }
 
-/// The limit on all callers of an API together.
+/// The limits on all callers of an API together.
 pub struct ApiLimit {
-    /// At most so many.
-    pub rate: Rate,
+    /// At most so many, on paths without a rate of their own.
+    pub rate: Option<Rate>,
+    /// Rates of single paths.
+    pub(super) paths: Option<Endpoints<Rate>>,
     /// Counts requests.
     pub limiter: Arc<Limiter>,
     /// What clients are told.
@@ -131,7 +134,8 @@ pub struct ApiLimit {
 impl ApiLimit {
     /// Lets the request pass, or says why not.
     pub async fn check(&self, exchange: &mut Exchange, store: &Store) -> Result<(), Failure> {
-        let rate = Some(&self.rate);
+        let own = self.paths.as_ref().and_then(|paths| paths.find(exchange));
+        let rate = own.or(self.rate.as_ref());
         let counted = self.limiter.count(Charge { rate, throttle: None, quota: None }, store).await;
         let counted = counted.map_err(|uncounted| uncounted.refuse(Denied::ApiRate, Denied::ApiRate))?;
         note_rate(self.headers, exchange, rate, &counted);

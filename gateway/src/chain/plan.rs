@@ -7,9 +7,13 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::time::timeout;
 
 use super::addresses::Addresses;
+use super::breaker::Breaker;
+use super::cache::{Cache, Found, Slot};
+use super::cors::Cors;
 use super::endpoints::Endpoints;
 use super::gate::Gate;
 use super::rewrite::{MethodChange, Rewrite};
+use super::schema::{self, Schema};
 use super::size::SizeLimits;
 use super::timeouts::Timeouts;
 use super::{ApiLimit, End, HeaderChange, Limits, Organisation, redirect, rewrite};
@@ -30,7 +34,9 @@ const ZERO: HeaderValue = HeaderValue::from_static("0");
 
 /// One step before the upstream.
 pub(super) enum Step {
-    /// A Pre, PostKeyAuth or Post hook.
+    /// What web pages of other origins may do.
+    Cors(Box<Cors>),
+    /// A Pre or PostKeyAuth hook.
     Hook(Hook),
     /// Lists of client addresses.
     Addresses(Box<Addresses>),
@@ -50,8 +56,10 @@ pub(super) enum Step {
     NoteQuota(Arc<Limits>),
     /// Expiry, access rights, allowed URLs, rate and quota of the session.
     Limits(Arc<Limits>),
-    /// The rate of all callers together.
-    ApiLimit(Arc<ApiLimit>),
+    /// The rates of all callers together.
+    ApiLimit(Box<ApiLimit>),
+    /// What bodies on some paths must be.
+    Schema(Box<Endpoints<Schema>>),
     /// Headers that every request gets or loses.
     Headers(HeaderChange),
     /// Headers that requests for some paths get or lose.
@@ -68,9 +76,15 @@ pub(super) struct Plan {
     /// What it lets through at all.
     pub(super) gate: Option<Box<Gate>>,
     pub(super) request: Vec<Step>,
+    /// Replies to requests that were made before.
+    pub(super) cache: Option<Box<Cache>>,
+    /// What comes last before the upstream.
+    pub(super) post: Vec<Hook>,
     pub(super) upstream: Upstream,
     /// How long the upstream may take.
     pub(super) timeouts: Option<Box<Timeouts>>,
+    /// When the upstream is spared calls.
+    pub(super) breakers: Option<Box<Endpoints<Arc<Breaker>>>>,
     pub(super) replies: Replies,
     pub(super) response: Vec<Hook>,
     pub(super) headers: RateHeaders,
@@ -103,7 +117,7 @@ impl Plan {
             Step::Auth(auth) => auth.hook(),
             _ => None,
         });
-        before.chain(&self.response)
+        before.chain(&self.post).chain(&self.response)
     }
 
     /// Takes `exchange` through the chain, unless a step answers in the upstream's place.
@@ -119,11 +133,35 @@ impl Plan {
         for step in &self.request {
             step.run(exchange, sockets).await?;
         }
-        self.forward(exchange, sockets).await
+        let slot = match self.look_up(exchange, sockets).await? {
+            Found::Reply(mut reply) => {
+                self.finish(&mut reply, exchange);
+                return Ok(End::Reply(reply));
+            }
+            Found::Nothing(slot) => Some(slot),
+            Found::Aside => None,
+        };
+        for hook in &self.post {
+            hook.run(exchange, sockets).await?;
+        }
+        self.forward(exchange, sockets, slot).await
+    }
+
+    async fn look_up(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Found<'_>, Failure> {
+        match &self.cache {
+            None => Ok(Found::Aside),
+            // Rare and large: it must not make every request's future large.
+            Some(cache) => Box::pin(cache.look_up(exchange, &sockets.store)).await,
+        }
     }
 
     /// Sends the request where it is to go, and takes the reply through the rest of the chain.
-    async fn forward(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<End, Stop> {
+    pub(super) async fn forward(
+        &self,
+        exchange: &mut Exchange,
+        sockets: &Arc<Sockets>,
+        slot: Option<Slot<'_>>,
+    ) -> Result<End, Stop> {
         exchange.settle();
         if let Some(elsewhere) = redirect::follow(exchange)? {
             return Ok(End::Elsewhere(elsewhere));
@@ -133,7 +171,7 @@ impl Plan {
             exchange.body.read(None).await.map_err(Failure::from)?;
         }
         let path_headers = self.replies.path_headers.as_ref().and_then(|rules| rules.find(exchange));
-        let mut reply = self.send(exchange, sockets).await.map_err(Failure::Upstream)?;
+        let mut reply = self.call(exchange, sockets).await?;
         if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(End::Reply(reply));
         }
@@ -143,8 +181,22 @@ impl Plan {
         for hook in &self.response {
             hook.run_on_reply(exchange, &mut reply, sockets).await?;
         }
+        if let Some(slot) = slot {
+            slot.keep(&mut reply, &exchange.head, &sockets.store);
+        }
         self.finish(&mut reply, exchange);
         Ok(End::Reply(reply))
+    }
+
+    /// Sends the request, unless a breaker keeps it from the upstream.
+    async fn call(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Reply, Failure> {
+        let breaker = self.breakers.as_ref().and_then(|breakers| breakers.find(exchange));
+        let call = breaker.map(Breaker::admit).transpose()?;
+        let outcome = self.send(exchange, sockets).await;
+        if let Some(call) = call {
+            call.end(&outcome, exchange);
+        }
+        Ok(outcome?)
     }
 
     async fn send(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Reply, UpstreamError> {
@@ -230,6 +282,7 @@ impl Replies {
 impl Step {
     async fn run(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<(), Stop> {
         match self {
+            Self::Cors(cors) => cors.run(exchange).map_or(Ok(()), |answer| Err(Stop::Answer(Box::new(answer)))),
             Self::Hook(hook) => hook.run(exchange, sockets).await.map(drop),
             Self::Addresses(addresses) => Ok(addresses.check(exchange)?),
             Self::Sizes(sizes) => Ok(sizes.check(exchange)?),
@@ -267,6 +320,7 @@ impl Step {
             Self::Limits(limits) => Ok(limits.check(exchange, &sockets.store).await?),
             Self::ApiLimit(_) if exchange.passage.returned => Ok(()),
             Self::ApiLimit(limit) => Ok(limit.check(exchange, &sockets.store).await?),
+            Self::Schema(rules) => Ok(schema::check(rules, exchange).await?),
         }
     }
 }

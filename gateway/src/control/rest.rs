@@ -50,7 +50,7 @@ async fn route(request: &Request<'_>, path: &[&str]) -> Answer {
         ["apis", id] if *id != "oas" && *id != "mcps" => apis::answer(request, Some(id)).await,
         ["cache", "jwks"] => key_sets(request, None),
         ["cache", "jwks", id] => key_sets(request, Some(id)),
-        ["cache", _] => answers(request),
+        ["cache", id] => answers(request, id).await,
         ["reload"] => reload(request).await,
         ["reload", "group"] => reload_group(request).await,
         ["health"] => health(request),
@@ -69,9 +69,16 @@ fn key_sets(request: &Request<'_>, id: Option<&str>) -> Answer {
     Ok(ok("cache invalidated"))
 }
 
-/// There is no cache of answers yet: nothing is left in it.
-fn answers(request: &Request<'_>) -> Answer {
+/// Forgets the replies that are kept of an API.
+async fn answers(request: &Request<'_>, id: &str) -> Answer {
     request.only(http::Method::DELETE)?;
+    let registry = request.gateway.registry.load_full();
+    if let Some(api) = registry.api(id)
+        && let Err(error) = api.chain.forget_answers(request.store).await
+    {
+        tracing::error!(%error, api_id = id, "cached replies could not be removed");
+        return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Cache invalidation failed"));
+    }
     Ok(ok("cache invalidated"))
 }
 

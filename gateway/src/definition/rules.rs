@@ -41,15 +41,10 @@ const CERTIFICATE: &str = "certificates say who is calling in authToken only: se
 const SIGNATURE: &str =
     "signatures beside auth tokens are not checked yet: set it to false, or use enable_signature_checking";
 const CERTIFICATES: &str = "certificates of APIs are not supported yet: remove the setting";
-const CORS: &str =
-    "CORS is not supported yet: set it to false, and answer for the origins in the upstream or in a hook";
 const OURS: &str = "this setting of hooks is not supported yet: remove it";
 
 /// For every API.
 pub(super) static EVERYONE: &[Rule] = &[
-    rule("CORS.enable", CORS),
-    rule("CORS.options_passthrough", CORS),
-    rule("enable_batch_request_support", "batch requests are not supported yet: set it to false"),
     rule("custom_middleware_bundle", "plugin bundles are not supported yet: write the hooks into custom_middleware, or set custom_middleware_bundle_disabled")
         .unless("custom_middleware_bundle_disabled"),
     rule("custom_middleware.*.timeout_ms", OURS),
@@ -81,7 +76,6 @@ pub(super) static PROTECTED: &[Rule] = &[
 
 /// Known keys that change nothing about who gets in or what the upstream sees.
 pub(super) static IGNORED: &[(&str, Option<&str>)] = &[
-    ("cache_options.enable_cache", None),
     ("error_overrides", Some("error_overrides_disabled")),
     ("tags", Some("tags_disabled")),
     ("tag_headers", None),

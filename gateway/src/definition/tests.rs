@@ -76,9 +76,8 @@ fn keyless_and_custom_definitions_are_read_as_written() {
 
 #[test]
 fn keys_match_in_any_case() {
-    let text =
-        r#"{"Use_Keyless": true, "PROXY": {"Listen_Path": "x", "Target_URL": "HTTP://h"}, "cors": {"Enable": true}}"#;
-    assert_eq!(refused(text), ["CORS.enable"]);
+    let text = r#"{"Use_Keyless": true, "PROXY": {"Listen_Path": "x", "Target_URL": "HTTP://h"}, "GraphQL": {"Enabled": true}}"#;
+    assert_eq!(refused(text), ["graphql.enabled"]);
 }
 
 #[test]
@@ -148,7 +147,6 @@ fn custom_auth_needs_its_hook_and_the_identity_a_method_that_exists() {
 #[test]
 fn steps_that_are_not_built_are_refused_by_their_path() {
     for (changes, path) in [
-        (json!({"CORS": {"options_passthrough": true}}), "CORS.options_passthrough"),
         (json!({"response_processors": [{"name": "response_body_transform_jq"}]}), "response_processors[0].name"),
         (json!({"custom_middleware_bundle": "b.zip"}), "custom_middleware_bundle"),
         (
@@ -219,11 +217,14 @@ fn rules_of_versions_that_requests_get_are_refused_unless_they_are_built() {
 #[test]
 fn what_decides_nothing_is_named_once() {
     let parsed = Definition::parse(&keyless(json!({
-        "cache_options": {"enable_cache": true},
+        "detailed_tracing": true,
         "tags": ["a"], "tags_disabled": true,
-        "version_data": {"versions": {"Default": {"extended_paths": {"cache": ["/a", "/b"]}}}},
+        "version_data": {"versions": {"Default": {"extended_paths": {
+            "track_endpoints": [{"path": "/a", "method": "GET"}, {"path": "/b", "method": "GET"}],
+        }}}},
     })));
-    assert_eq!(parsed.unwrap().ignored, ["cache_options.enable_cache", "version_data.versions.*.extended_paths.cache"]);
+    let tracked = "version_data.versions.*.extended_paths.track_endpoints";
+    assert_eq!(parsed.unwrap().ignored, ["detailed_tracing", tracked]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ const VERSIONS: &str = "version_data.versions";
 const PATHS: &str = "these rules for single paths are not supported yet: remove the entry or set its \"disabled\"";
 
 /// Lists of rules per path that are built.
-const BUILT: [&str; 11] = [
+const BUILT: [&str; 16] = [
     "ignored",
     "white_list",
     "black_list",
@@ -26,12 +26,15 @@ const BUILT: [&str; 11] = [
     "url_rewrites",
     "method_transforms",
     "size_limits",
+    "validate_json",
+    "rate_limit",
+    "circuit_breakers",
+    "cache",
+    "advance_cache_config",
 ];
 
 /// Lists of rules per path that decide nothing, with what they are reported as.
-const HARMLESS: [(&str, &str); 4] = [
-    ("cache", "version_data.versions.*.extended_paths.cache"),
-    ("advance_cache_config", "version_data.versions.*.extended_paths.advance_cache_config"),
+const HARMLESS: [(&str, &str); 2] = [
     ("track_endpoints", "version_data.versions.*.extended_paths.track_endpoints"),
     ("do_not_track_endpoints", "version_data.versions.*.extended_paths.do_not_track_endpoints"),
 ];

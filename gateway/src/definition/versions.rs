@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// How a request names its version.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -120,6 +121,16 @@ pub struct ExtendedPaths {
     pub method_transforms: Vec<MethodTransform>,
     /// The longest bodies.
     pub size_limits: Vec<SizeLimit>,
+    /// What bodies must be.
+    pub validate_json: Vec<ValidateJson>,
+    /// How many requests of all callers together.
+    pub rate_limit: Vec<RateLimit>,
+    /// When the upstream is spared calls.
+    pub circuit_breakers: Vec<CircuitBreaker>,
+    /// Paths with safe requests whose replies are kept.
+    pub cache: Vec<String>,
+    /// Other requests whose replies are kept.
+    pub advance_cache_config: Vec<CacheRule>,
 }
 
 /// A path and a method.
@@ -288,4 +299,74 @@ pub struct SizeLimit {
     pub method: String,
     /// Bytes.
     pub size_limit: u64,
+}
+
+/// What bodies on one path must be.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ValidateJson {
+    /// Whether it does not count.
+    pub disabled: bool,
+    /// The path.
+    pub path: String,
+    /// The method; any if empty.
+    pub method: String,
+    /// A JSON Schema.
+    pub schema: Option<Map<String, Value>>,
+    /// The status of a refusal; 422 if it is 0.
+    pub error_response_code: u16,
+}
+
+/// How many requests of all callers together may come to one path.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RateLimit {
+    /// Whether it does not count.
+    pub disabled: bool,
+    /// The path.
+    pub path: String,
+    /// The method; any if empty.
+    pub method: String,
+    /// How many requests; the API's rate counts unless positive.
+    pub rate: f64,
+    /// In how many seconds.
+    pub per: f64,
+}
+
+/// Requests whose replies are kept.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CacheRule {
+    /// Whether it does not count.
+    pub disabled: bool,
+    /// The path.
+    pub path: String,
+    /// The method; any safe one if empty.
+    pub method: String,
+    /// Finds the part of the body that replies depend on.
+    pub cache_key_regex: String,
+    /// The statuses that are kept; those of the API if there are none.
+    pub cache_response_codes: Vec<u16>,
+    /// Seconds; those of the API unless positive.
+    pub timeout: i64,
+}
+
+/// When the upstream is spared calls to one path.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CircuitBreaker {
+    /// Whether it does not count.
+    pub disabled: bool,
+    /// The path.
+    pub path: String,
+    /// The method; any if empty.
+    pub method: String,
+    /// The share of calls that must have failed, from 0 to 1.
+    pub threshold_percent: f64,
+    /// How many calls there must have been.
+    pub samples: i64,
+    /// For how many seconds.
+    pub return_to_service_after: i64,
+    /// Whether no call may try meanwhile.
+    pub disable_half_open_state: bool,
 }

@@ -24,7 +24,7 @@ impl Failure {
             Self::Denied(denied) => of_session(*denied),
             Self::Address(_) => Some(auth_failure()),
             Self::Version(_) => Some((Name::VersionFailure, "Attempted access to disallowed version / path.")),
-            Self::Size(_) | Self::Rewrite(_) | Self::Loop(_) => None,
+            Self::Size(_) | Self::Schema(_) | Self::Rewrite(_) | Self::Loop(_) => None,
             Self::Unwelcome(_)
             | Self::NoRoom(_)
             | Self::Hook { .. }
@@ -34,6 +34,7 @@ impl Failure {
             | Self::NoWindow(_)
             | Self::SessionMissing
             | Self::BodyTooLarge
+            | Self::CircuitOpen(_)
             | Self::Upstream(_) => None,
         }
     }

@@ -105,6 +105,7 @@ impl Expiry<Fingerprint, Duration> for Quiet {
 fn line(prefix: &str, event: &Event) -> String {
     match &event.subject {
         Subject::Request { path, client, key, .. } => format!("{prefix}:{key}:{client}:{path}"),
+        Subject::Circuit { path, .. } => format!("{prefix}:::{path}"),
         Subject::Key { key, .. } | Subject::Quota { key, .. } => format!("{prefix}:{key}::"),
     }
 }

@@ -19,6 +19,12 @@ pub enum Name {
     VersionFailure,
     /// Some share of a quota was used up.
     TriggerExceeded,
+    /// A circuit breaker opened or closed.
+    BreakerTriggered,
+    /// It opened.
+    BreakerTripped,
+    /// It closed.
+    BreakerReset,
     /// A key was made.
     TokenCreated,
     /// A key was changed.
@@ -28,7 +34,7 @@ pub enum Name {
 }
 
 /// Events of requests: handlers stand in API definitions.
-pub(super) const OF_APIS: [Name; 7] = [
+pub(super) const OF_APIS: [Name; 10] = [
     Name::AuthFailure,
     Name::KeyExpired,
     Name::RateLimitExceeded,
@@ -36,6 +42,9 @@ pub(super) const OF_APIS: [Name; 7] = [
     Name::OrgQuotaExceeded,
     Name::OrgRateLimitExceeded,
     Name::VersionFailure,
+    Name::BreakerTriggered,
+    Name::BreakerTripped,
+    Name::BreakerReset,
 ];
 /// Events of the control API: handlers stand in `tyk.conf`.
 pub(super) const OF_THE_SYSTEM: [Name; 3] = [Name::TokenCreated, Name::TokenUpdated, Name::TokenDeleted];
@@ -52,6 +61,9 @@ impl Name {
             Self::OrgRateLimitExceeded => "OrgRateLimitExceeded",
             Self::VersionFailure => "VersionFailure",
             Self::TriggerExceeded => "TriggerExceeded",
+            Self::BreakerTriggered => "BreakerTriggered",
+            Self::BreakerTripped => "BreakerTripped",
+            Self::BreakerReset => "BreakerReset",
             Self::TokenCreated => "TokenCreated",
             Self::TokenUpdated => "TokenUpdated",
             Self::TokenDeleted => "TokenDeleted",

@@ -46,6 +46,12 @@ enum Facts<'a> {
         org: &'a str,
         key: &'a str,
     },
+    Circuit {
+        path: &'a str,
+        #[serde(rename = "APIID")]
+        api_id: &'a str,
+        circuit_event: u8,
+    },
     #[serde(rename_all = "snake_case")]
     Quota {
         org_id: &'a str,
@@ -79,6 +85,7 @@ fn meta(event: &Event) -> Meta<'_> {
             Facts::Request { path, origin: client, key, reason: *reason }
         }
         Subject::Key { org_id, key } => Facts::Key { org: org_id, key },
+        Subject::Circuit { path, api_id, event, .. } => Facts::Circuit { path, api_id, circuit_event: *event },
         Subject::Quota { org_id, key, limit, usage } => {
             Facts::Quota { org_id, key, trigger_limit: *limit, usage_percentage: *usage }
         }
@@ -89,7 +96,7 @@ fn meta(event: &Event) -> Meta<'_> {
 /// The request in base64; empty where there was none.
 pub(super) fn originating_request(event: &Event) -> String {
     match &event.subject {
-        Subject::Request { wire, .. } => STANDARD.encode(wire),
+        Subject::Request { wire, .. } | Subject::Circuit { wire, .. } => STANDARD.encode(wire),
         Subject::Key { .. } | Subject::Quota { .. } => String::new(),
     }
 }
@@ -144,6 +151,14 @@ mod tests {
         let (path, client, key) = ("/x".into(), "127.0.0.1".into(), String::new());
         let told = text(Subject::Request { wire: Vec::new(), path, client, key, reason: Some("forbidden") });
         assert!(told.contains(r#""Key":"","Reason":"forbidden"}"#), "{told}");
+    }
+
+    #[test]
+    fn a_circuit_is_told_by_path_and_api() {
+        let (path, api_id) = ("/x".into(), "a1".into());
+        let told = text(Subject::Circuit { wire: Vec::new(), path, api_id, event: 1 });
+        let meta = r#""OriginatingRequest":"","Path":"/x","APIID":"a1","CircuitEvent":1}"#;
+        assert!(told.contains(meta), "{told}");
     }
 
     #[test]

@@ -42,6 +42,8 @@ enum Fact {
     Reason,
     TriggerLimit,
     UsagePercentage,
+    ApiId,
+    CircuitEvent,
 }
 
 /// Why a template cannot be used.
@@ -58,7 +60,8 @@ pub(super) enum TemplateError {
     /// It uses more of the template language than facts.
     #[error(
         "{{{{{0}}}}} is not supported; a template may use {{{{.Type}}}}, {{{{.TimeStamp}}}} and {{{{.Meta.NAME}}}}, where \
-         NAME is Message, OriginatingRequest, Path, Origin, Key, Org, Reason, TriggerLimit or UsagePercentage"
+         NAME is Message, OriginatingRequest, Path, Origin, Key, Org, Reason, TriggerLimit, UsagePercentage, APIID or \
+         CircuitEvent"
     )]
     Action(String),
 }
@@ -128,6 +131,8 @@ impl Fact {
             ".Meta.Reason" => Self::Reason,
             ".Meta.TriggerLimit" => Self::TriggerLimit,
             ".Meta.UsagePercentage" => Self::UsagePercentage,
+            ".Meta.APIID" => Self::ApiId,
+            ".Meta.CircuitEvent" => Self::CircuitEvent,
             _ => return None,
         })
     }
@@ -138,7 +143,7 @@ impl Fact {
             (Self::TimeStamp, _) => time::text(event.at).into(),
             (Self::Message, _) => event.message.into(),
             (Self::OriginatingRequest, _) => originating_request(event).into(),
-            (Self::Path, Subject::Request { path, .. }) => path.into(),
+            (Self::Path, Subject::Request { path, .. } | Subject::Circuit { path, .. }) => path.into(),
             (Self::Origin, Subject::Request { client, .. }) => client.into(),
             (Self::Key, Subject::Request { key, .. } | Subject::Key { key, .. } | Subject::Quota { key, .. }) => {
                 key.into()
@@ -147,9 +152,21 @@ impl Fact {
             (Self::Reason, Subject::Request { reason, .. }) => reason.unwrap_or_default().into(),
             (Self::TriggerLimit, Subject::Quota { limit, .. }) => limit.to_string().into(),
             (Self::UsagePercentage, Subject::Quota { usage, .. }) => usage.to_string().into(),
-            (Self::Path | Self::Origin | Self::Reason | Self::Org | Self::TriggerLimit | Self::UsagePercentage, _) => {
-                "".into()
-            }
+            (Self::ApiId, Subject::Circuit { api_id, .. }) => api_id.into(),
+            (Self::CircuitEvent, Subject::Circuit { event, .. }) => event.to_string().into(),
+            // The event has no such fact.
+            (
+                Self::Path
+                | Self::Origin
+                | Self::Key
+                | Self::Reason
+                | Self::Org
+                | Self::TriggerLimit
+                | Self::UsagePercentage
+                | Self::ApiId
+                | Self::CircuitEvent,
+                _,
+            ) => "".into(),
         }
     }
 }

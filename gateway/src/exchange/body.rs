@@ -10,6 +10,7 @@ use http_body_util::BodyExt;
 use thiserror::Error;
 
 use super::budget::{HELD, Share};
+use super::copying::Copying;
 use super::gunzip::Gunzip;
 use super::streaming::Streaming;
 
@@ -27,6 +28,8 @@ pub enum Body {
     Stream(Streaming),
     /// Still on the wire, to be unpacked on the way.
     Packed(Box<Gunzip>),
+    /// Still on the wire, to be copied on the way.
+    Copying(Box<Copying>),
 }
 
 /// Why a body could not be read.
@@ -75,7 +78,7 @@ impl Body {
     pub fn bytes(&self) -> Option<&Bytes> {
         match self {
             Self::Whole { bytes, .. } => Some(bytes),
-            Self::Stream(_) | Self::Packed(_) => None,
+            Self::Stream(_) | Self::Packed(_) | Self::Copying(_) => None,
         }
     }
 
@@ -84,7 +87,7 @@ impl Body {
     pub fn take(&mut self) -> Self {
         match self {
             Self::Whole { bytes, chunked } => Self::Whole { bytes: bytes.clone(), chunked: *chunked },
-            Self::Stream(_) | Self::Packed(_) => std::mem::replace(self, Self::empty()),
+            Self::Stream(_) | Self::Packed(_) | Self::Copying(_) => std::mem::replace(self, Self::empty()),
         }
     }
 }
@@ -137,6 +140,7 @@ impl HttpBody for Body {
         match self.get_mut() {
             Self::Stream(stream) => stream.poll(cx),
             Self::Packed(gunzip) => gunzip.poll(cx),
+            Self::Copying(copying) => copying.poll(cx),
             Self::Whole { bytes, .. } if bytes.is_empty() => Poll::Ready(None),
             Self::Whole { bytes, .. } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
         }
@@ -146,6 +150,7 @@ impl HttpBody for Body {
         match self {
             Self::Stream(stream) => stream.is_end(),
             Self::Packed(_) => false,
+            Self::Copying(copying) => copying.is_end(),
             Self::Whole { bytes, .. } => bytes.is_empty(),
         }
     }
@@ -153,6 +158,7 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Stream(stream) => stream.size_hint(),
+            Self::Copying(copying) => copying.size_hint(),
             Self::Whole { chunked: true, .. } | Self::Packed(_) => SizeHint::default(),
             Self::Whole { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
         }

@@ -1,5 +1,7 @@
 //! How a request goes through chains: what its way so far decides about the steps ahead.
 
+use http::HeaderMap;
+
 use super::Target;
 
 /// What is known of a request's way.
@@ -19,6 +21,8 @@ pub struct Passage {
     pub version_implied: bool,
     /// Its target's host is where it goes, whatever the API's upstream is.
     pub rewritten: bool,
+    /// What its reply tells web pages, whoever makes the reply.
+    pub reply_headers: Option<Box<HeaderMap>>,
     /// What becomes of it at the end of the chain.
     pub pending: Option<Box<Pending>>,
 }

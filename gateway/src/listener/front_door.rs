@@ -7,10 +7,10 @@ use http::{HeaderValue, Request, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use super::Gateway;
 use super::entrance::Door;
+use super::{Gateway, batch};
 use crate::api::Api;
-use crate::chain::End;
+use crate::chain::{End, cors};
 use crate::control;
 use crate::error::{Refusal, Stop};
 use crate::exchange::{
@@ -85,10 +85,15 @@ async fn route(gateway: &Gateway, sockets: &Arc<Sockets>, door: Door, mut exchan
         return not_found();
     };
     drop((path, registry));
+    if batch::is_one(&api, &exchange) {
+        // Rare and large: it must not make every request's future large.
+        return Box::pin(batch::answer(gateway, sockets, &api, exchange)).await;
+    }
     serve(gateway, sockets, &api, exchange).await
 }
 
-async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, exchange: Box<Exchange>) -> Reply {
+/// Takes a request through its API's chain; one line in the access log tells of it.
+pub(super) async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, exchange: Box<Exchange>) -> Reply {
     let mut access = Access::new(&api.id, exchange);
     let mut reply = match run(gateway, sockets, api, &mut access.exchange).await {
         Ok(reply) => reply,
@@ -106,6 +111,9 @@ async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, exchange: B
             gateway.pages.page(status, &text, &access.exchange.head.headers, failure.headers())
         }
     };
+    if let Some(told) = access.exchange.passage.reply_headers.take() {
+        cors::tell(*told, reply.headers_mut());
+    }
     if let Some(rate) = &access.exchange.standing.rate {
         rate.write(reply.headers_mut());
     }
@@ -128,7 +136,7 @@ async fn run(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, exchange: &mu
 }
 
 /// The path that an unclean one should have been: rooted, without empty, `.` and `..` segments.
-fn unclean(path: &str) -> Option<String> {
+pub(super) fn unclean(path: &str) -> Option<String> {
     let suspicious = |pair: &[u8]| pair[0] == b'/' && (pair[1] == b'/' || pair[1] == b'.');
     let suspicious = !path.starts_with('/') || path.as_bytes().windows(2).any(suspicious);
     if !suspicious || path == "*" {
@@ -147,7 +155,7 @@ fn unclean(path: &str) -> Option<String> {
     (clean != path).then_some(clean)
 }
 
-fn moved(to: &crate::exchange::Target) -> Reply {
+pub(super) fn moved(to: &crate::exchange::Target) -> Reply {
     let mut reply = Reply::new(Body::empty());
     *reply.status_mut() = StatusCode::MOVED_PERMANENTLY;
     if let Ok(location) = HeaderValue::from_str(to.as_str()) {
@@ -160,7 +168,7 @@ fn bad_request() -> Reply {
     text(StatusCode::BAD_REQUEST, "400 Bad Request")
 }
 
-fn no_room() -> Reply {
+pub(super) fn no_room() -> Reply {
     text(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable")
 }
 

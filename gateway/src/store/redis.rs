@@ -3,6 +3,7 @@
 //! Every operation is one round trip, but for the listing of sessions, and but for a cluster: there
 //! a rate and a quota counted together take one each, and so does each of several quotas looked up.
 
+mod answers;
 mod counting;
 mod link;
 mod pace;
@@ -87,7 +88,13 @@ impl Redis {
     }
 
     pub(super) async fn sessions(&self, space: Space, prefix: &str) -> Result<Vec<String>, StoreError> {
-        let pattern = scan::beginning(&format!("{}{prefix}", space.prefix()));
+        let keys = self.keys(&format!("{}{prefix}", space.prefix())).await?;
+        Ok(keys.iter().filter_map(|key| key.strip_prefix(space.prefix())).map(str::to_owned).collect())
+    }
+
+    /// All keys that begin like this.
+    async fn keys(&self, beginning: &str) -> Result<Vec<String>, StoreError> {
+        let pattern = scan::beginning(beginning);
         let mut keys = Vec::new();
         for part in self.0.run(scan::parts).await? {
             let mut scan = Scan::new(part);
@@ -97,7 +104,7 @@ impl Redis {
         }
         keys.sort_unstable();
         keys.dedup();
-        Ok(keys.iter().filter_map(|key| key.strip_prefix(space.prefix())).map(str::to_owned).collect())
+        Ok(keys)
     }
 
     pub(super) async fn count(&self, count: Count<'_>) -> Result<Counted, StoreError> {

@@ -5,17 +5,21 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use super::hooks::Hooks;
-use super::{CompileError, Step};
+use super::{CompileError, Shared, Step, rates};
 use crate::auth::{Auth, Strip};
 use crate::certificate::Welcome;
 use crate::chain::addresses::Addresses;
+use crate::chain::breaker::Breaker;
+use crate::chain::cache::{Cache, Shelf};
+use crate::chain::cors::Cors;
 use crate::chain::endpoints::{Endpoints, Place};
 use crate::chain::gate::Gate;
 use crate::chain::plan::{Plan, Replies};
+use crate::chain::report::Reports;
 use crate::chain::rewrite::Rewrite;
 use crate::chain::size::SizeLimits;
 use crate::chain::timeouts::Timeouts;
-use crate::chain::{ApiLimit, HeaderChange, Limits, Organisation, expiry, rewrite};
+use crate::chain::{ApiLimit, HeaderChange, Limits, Organisation, breaker, expiry, rewrite, schema};
 use crate::config::Config;
 use crate::definition::{Definition, ExtendedPaths, HeaderTransform, VersionInfo};
 use crate::exchange::{Scope, Template};
@@ -33,7 +37,9 @@ pub(super) struct Parts<'a> {
     pub(super) hooks: Hooks<'a>,
     pub(super) auth: Option<Arc<Auth>>,
     pub(super) limits: Arc<Limits>,
-    pub(super) api_limit: Option<Arc<ApiLimit>>,
+    pub(super) shared: &'a Shared,
+    pub(super) reports: Option<Arc<Reports>>,
+    pub(super) shelf: Option<Shelf<'a>>,
     pub(super) organisation: Option<Arc<Organisation>>,
     pub(super) certificates: Option<Arc<Welcome>>,
     pub(super) upstreams: Planner<'a>,
@@ -61,8 +67,11 @@ impl Parts<'_> {
             api_id: self.definition.api_id.as_str().into(),
             gate: self.gate(&version)?.map(Box::new),
             request,
+            cache: self.cache(&version)?.map(Box::new),
+            post: self.hooks.list(HookType::Post, "post", &self.definition.custom_middleware.post)?,
             upstream: self.upstream(&version)?,
             timeouts: Timeouts::compile((&version.at, version.info), self.listen_path, version.matching)?.map(Box::new),
+            breakers: self.breakers(&version)?.map(Box::new),
             replies,
             response: self.hooks.list(HookType::Response, "response", &self.definition.custom_middleware.response)?,
             headers: self.config.limits.headers,
@@ -77,7 +86,9 @@ impl Parts<'_> {
         let rewrites = self.rewrites(version)?;
         let replies = self.replies(version)?;
 
-        let mut steps = self.hooks.steps(HookType::Pre, "pre", &middleware.pre)?;
+        let mut steps: Vec<_> =
+            Cors::compile(&definition.cors)?.map(|cors| Step::Cors(Box::new(cors))).into_iter().collect();
+        steps.extend(self.hooks.steps(HookType::Pre, "pre", &middleware.pre)?);
         steps.extend(Addresses::compile(definition)?.map(|lists| Step::Addresses(Box::new(lists))));
         steps.extend(self.certificates.clone().map(Step::Certificates));
         steps.extend(self.organisation.clone().map(Step::Organisation));
@@ -91,13 +102,14 @@ impl Parts<'_> {
             steps.push(Step::Auth(Arc::clone(auth)));
             steps.extend(self.known_caller()?);
         }
-        steps.extend(self.api_limit.clone().map(Step::ApiLimit));
+        steps.extend(self.api_limit(version)?.map(|limit| Step::ApiLimit(Box::new(limit))));
+        let schemas = schema::compile(&version.paths_at(), version.info.extended(), self.rules(version))?;
+        steps.extend(schemas.map(|rules| Step::Schema(Box::new(rules))));
         steps.extend(headers.map(Step::Headers));
         steps.extend(path_headers.map(|rules| Step::PathHeaders(Box::new(rules))));
         steps.extend(rewrites.map(|rules| Step::Rewrite(Box::new(rules))));
         let methods = rewrite::compile_methods(&version.paths_at(), version.info.extended(), self.rules(version))?;
         steps.extend(methods.map(|rules| Step::Method(Box::new(rules))));
-        steps.extend(self.hooks.steps(HookType::Post, "post", &middleware.post)?);
         Ok((steps, replies))
     }
 
@@ -176,6 +188,23 @@ impl Parts<'_> {
             rules.add(place, headers)?;
         }
         Ok(rules.unless_empty())
+    }
+
+    fn api_limit(&self, version: &Version<'_>) -> Result<Option<ApiLimit>, CompileError> {
+        let (at, headers) = (version.paths_at(), self.config.limits.headers);
+        let paths = (&*at, version.info.extended());
+        rates::compile(self.definition, paths, self.rules(version), headers, self.shared)
+    }
+
+    fn breakers(&self, version: &Version<'_>) -> Result<Option<Endpoints<Arc<Breaker>>>, CompileError> {
+        let (at, rules) = (version.paths_at(), self.rules(version));
+        breaker::compile(&at, version.info.extended(), rules, &self.definition.api_id, self.reports.as_ref())
+    }
+
+    fn cache(&self, version: &Version<'_>) -> Result<Option<Cache>, CompileError> {
+        let Some(shelf) = &self.shelf else { return Ok(None) };
+        let (at, rules) = (version.paths_at(), (self.rules(version), self.rules(version)));
+        shelf.compile(version.name, (&at, version.info.extended()), rules)
     }
 
     fn rewrites(&self, version: &Version<'_>) -> Result<Option<Endpoints<Rewrite>>, CompileError> {

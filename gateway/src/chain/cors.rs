@@ -1,0 +1,295 @@
+//! Which web pages of other origins may call, as browsers ask it and as replies tell them.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS as ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS as ALLOW_HEADERS,
+    ACCESS_CONTROL_ALLOW_METHODS as ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN as ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS as EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE as MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS as REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD as REQUEST_METHOD, ORIGIN, VARY,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+
+use super::CompileError;
+use crate::definition;
+use crate::exchange::{Body, Exchange, Head, Reply, canonical};
+
+/// Where a definition names no methods.
+const METHODS: [&str; 3] = ["GET", "POST", "HEAD"];
+/// Where it names no headers.
+const HEADERS: [&str; 3] = ["accept", "content-type", "x-requested-with"];
+const TRUE: HeaderValue = HeaderValue::from_static("true");
+const ANY: HeaderValue = HeaderValue::from_static("*");
+const VARIES: HeaderValue = HeaderValue::from_static("Origin");
+const PREFLIGHT_VARIES: HeaderValue =
+    HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
+
+/// What pages of other origins may do.
+#[derive(Debug)]
+pub(super) struct Cors {
+    /// Any, if there is none.
+    origins: Option<Vec<OriginPattern>>,
+    methods: Vec<String>,
+    /// In lower case; any, if there is none.
+    headers: Option<Vec<String>>,
+    exposed: Option<HeaderValue>,
+    credentials: bool,
+    max_age: Option<HeaderValue>,
+}
+
+/// An origin in lower case; what stands for one star may be anything.
+#[derive(Debug)]
+struct OriginPattern {
+    start: String,
+    end: Option<String>,
+}
+
+impl Cors {
+    /// The rules of a definition; nothing unless they are on.
+    pub(super) fn compile(written: &definition::Cors) -> Result<Option<Self>, CompileError> {
+        if !written.enable {
+            return Ok(None);
+        }
+        let any = |list: &[String]| list.iter().any(|entry| entry == "*");
+        let origins = &written.allowed_origins;
+        let origins = (!origins.is_empty() && !any(origins))
+            .then(|| origins.iter().map(|origin| OriginPattern::new(origin)).collect());
+        let headers = or_else(&written.allowed_headers, &HEADERS, |name| name.to_ascii_lowercase());
+        let max_age = (written.max_age != 0).then(|| HeaderValue::from(written.max_age.max(0)));
+        Ok(Some(Self {
+            origins,
+            methods: or_else(&written.allowed_methods, &METHODS, |method| method.to_ascii_uppercase()),
+            headers: Some(headers).filter(|_| !any(&written.allowed_headers)),
+            exposed: exposed(&written.exposed_headers)?,
+            credentials: written.allow_credentials,
+            max_age,
+        }))
+    }
+
+    /// The answer to a request that only asks; else what the reply of the request is to tell is noted.
+    pub(super) fn run(&self, exchange: &mut Exchange) -> Option<Reply> {
+        let head = &exchange.head;
+        let options = head.method == Method::OPTIONS;
+        if options && let Some(method) = wanted_method(head) {
+            return Some(answer(StatusCode::NO_CONTENT, self.to_preflight(head, method)));
+        }
+        let told = self.to_request(head);
+        if options {
+            return Some(answer(StatusCode::OK, told));
+        }
+        exchange.passage.reply_headers = Some(Box::new(told));
+        None
+    }
+
+    fn to_request(&self, head: &Head) -> HeaderMap {
+        let mut told = HeaderMap::new();
+        told.insert(VARY, VARIES);
+        let Some(origin) = self.origin(head).filter(|_| self.allows_method(head.method_text())) else { return told };
+        told.insert(ALLOW_ORIGIN, origin);
+        if let Some(exposed) = &self.exposed {
+            told.insert(EXPOSE_HEADERS, exposed.clone());
+        }
+        self.tell_credentials(&mut told);
+        told
+    }
+
+    fn to_preflight(&self, head: &Head, method: &HeaderValue) -> HeaderMap {
+        let mut told = HeaderMap::new();
+        told.insert(VARY, PREFLIGHT_VARIES);
+        let wanted = head.headers.get(REQUEST_HEADERS);
+        let Some(origin) = self.origin(head) else { return told };
+        let allowed = method.to_str().is_ok_and(|method| self.allows_method(method));
+        if !allowed || !wanted.is_none_or(|wanted| self.allows_headers(wanted)) {
+            return told;
+        }
+        told.insert(ALLOW_ORIGIN, origin);
+        told.insert(ALLOW_METHODS, method.clone());
+        if let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) {
+            told.insert(ALLOW_HEADERS, wanted.clone());
+        }
+        self.tell_credentials(&mut told);
+        if let Some(max_age) = &self.max_age {
+            told.insert(MAX_AGE, max_age.clone());
+        }
+        told
+    }
+
+    fn tell_credentials(&self, told: &mut HeaderMap) {
+        if self.credentials {
+            told.insert(ALLOW_CREDENTIALS, TRUE);
+        }
+    }
+
+    /// What the page is told of its origin, if that may call.
+    fn origin(&self, head: &Head) -> Option<HeaderValue> {
+        let origin = head.headers.get(ORIGIN).filter(|origin| !origin.is_empty())?;
+        let Some(patterns) = &self.origins else { return Some(ANY) };
+        let text = origin.to_str().ok()?.to_ascii_lowercase();
+        patterns.iter().any(|pattern| pattern.fits(&text)).then(|| origin.clone())
+    }
+
+    fn allows_method(&self, method: &str) -> bool {
+        method == "OPTIONS" || self.methods.iter().any(|allowed| allowed == method)
+    }
+
+    fn allows_headers(&self, wanted: &HeaderValue) -> bool {
+        let Some(allowed) = &self.headers else { return true };
+        let names = wanted.to_str().unwrap_or("?").split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.into_iter().all(|name| allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)))
+    }
+}
+
+/// Puts what the gateway tells pages in the place of what the upstream told them.
+pub fn tell(told: HeaderMap, reply: &mut HeaderMap) {
+    for name in [ALLOW_ORIGIN, ALLOW_CREDENTIALS, ALLOW_METHODS, ALLOW_HEADERS, EXPOSE_HEADERS, MAX_AGE] {
+        if let Some(value) = told.get(&name) {
+            reply.insert(name, value.clone());
+        }
+    }
+    for varies in told.get_all(VARY) {
+        reply.append(VARY, varies.clone());
+    }
+}
+
+/// The method that a preflight asks about; a request that asks about none is no preflight.
+fn wanted_method(head: &Head) -> Option<&HeaderValue> {
+    head.headers.get(REQUEST_METHOD).filter(|method| !method.is_empty())
+}
+
+fn answer(status: StatusCode, headers: HeaderMap) -> Reply {
+    let mut reply = Reply::new(Body::empty());
+    *reply.status_mut() = status;
+    *reply.headers_mut() = headers;
+    reply
+}
+
+fn or_else(written: &[String], otherwise: &[&str], spell: impl Fn(&str) -> String) -> Vec<String> {
+    if written.is_empty() {
+        return otherwise.iter().map(|entry| spell(entry)).collect();
+    }
+    written.iter().map(|entry| spell(entry)).collect()
+}
+
+fn exposed(written: &[String]) -> Result<Option<HeaderValue>, CompileError> {
+    let mut names = Vec::new();
+    for (index, name) in written.iter().enumerate() {
+        let name = HeaderName::try_from(name).map_err(|_| CompileError {
+            path: format!("CORS.exposed_headers[{index}]"),
+            reason: format!("{name:?} is no name of a header"),
+        })?;
+        names.push(canonical(&name));
+    }
+    Ok(HeaderValue::try_from(names.join(", ")).ok().filter(|list| !list.is_empty()))
+}
+
+impl OriginPattern {
+    fn new(written: &str) -> Self {
+        let written = written.to_ascii_lowercase();
+        match written.split_once('*') {
+            Some((start, end)) => Self { start: start.to_owned(), end: Some(end.to_owned()) },
+            None => Self { start: written, end: None },
+        }
+    }
+
+    fn fits(&self, origin: &str) -> bool {
+        let Some(end) = &self.end else { return origin == self.start };
+        origin.len() >= self.start.len() + end.len() && origin.starts_with(&self.start) && origin.ends_with(end)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn list(entries: &[&str]) -> Vec<String> {
+        entries.iter().map(|entry| (*entry).to_owned()).collect()
+    }
+
+    fn rules(change: impl FnOnce(&mut definition::Cors)) -> Cors {
+        let mut written = definition::Cors { enable: true, ..definition::Cors::default() };
+        change(&mut written);
+        Cors::compile(&written).unwrap().unwrap()
+    }
+
+    fn head(method: &str, headers: &[(&str, &str)]) -> Head {
+        let request = headers
+            .iter()
+            .fold(Request::builder().method(method), |request, (name, value)| request.header(*name, *value));
+        Head::new(request.body(()).unwrap().into_parts().0).unwrap()
+    }
+
+    fn text(told: &HeaderMap) -> Vec<String> {
+        let mut lines: Vec<_> = told
+            .iter()
+            .filter(|(name, _)| *name != VARY)
+            .map(|(name, value)| format!("{}: {}", &name.as_str()["access-control-".len()..], value.to_str().unwrap()))
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    fn preflight(rules: &Cors, origin: &str, method: &str, headers: &str) -> Vec<String> {
+        let asked = [("origin", origin), ("access-control-request-headers", headers)];
+        text(&rules.to_preflight(&head("OPTIONS", &asked), &HeaderValue::from_str(method).unwrap()))
+    }
+
+    #[test]
+    fn without_lists_any_origin_may_send_what_is_simple() {
+        let rules = rules(|_| {});
+        assert_eq!(
+            preflight(&rules, "http://a", "POST", "Content-Type, accept"),
+            ["allow-headers: Content-Type, accept", "allow-methods: POST", "allow-origin: *"]
+        );
+        assert!(preflight(&rules, "http://a", "PUT", "").is_empty());
+        assert!(preflight(&rules, "http://a", "POST", "accept, X-Own").is_empty());
+        assert!(preflight(&rules, "", "POST", "").is_empty());
+    }
+
+    #[test]
+    fn origins_are_compared_in_any_case_and_a_star_stands_for_anything() {
+        let rules = rules(|rules| rules.allowed_origins = list(&["http://One", "https://*.two"]));
+        let told = |origin| text(&rules.to_request(&head("GET", &[("origin", origin)])));
+        for origin in ["http://one", "HTTP://ONE", "https://a.b.two"] {
+            assert_eq!(told(origin), [format!("allow-origin: {origin}")]);
+        }
+        for origin in ["http://one.evil", "https://two", "https://a.two.evil", "https://.tw", "null"] {
+            assert!(told(origin).is_empty(), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_preflight_is_told_what_it_asked_about_and_for_how_long_that_counts() {
+        let rules = rules(|rules| {
+            rules.allowed_methods = list(&["put"]);
+            rules.allowed_headers = list(&["*"]);
+            rules.allow_credentials = true;
+            rules.max_age = 60;
+        });
+        assert_eq!(
+            preflight(&rules, "http://a", "PUT", "X-Own"),
+            ["allow-credentials: true", "allow-headers: X-Own", "allow-methods: PUT", "allow-origin: *", "max-age: 60"]
+        );
+        assert!(preflight(&rules, "http://a", "GET", "X-Own").is_empty());
+    }
+
+    #[test]
+    fn a_request_is_told_which_headers_its_page_may_read() {
+        let rules = rules(|rules| rules.exposed_headers = list(&["x-one", "X-TWO"]));
+        let told = |method| text(&rules.to_request(&head(method, &[("origin", "http://a")])));
+        assert_eq!(told("GET"), ["allow-origin: *", "expose-headers: X-One, X-Two"]);
+        assert!(told("DELETE").is_empty());
+    }
+
+    #[test]
+    fn what_the_gateway_tells_stands_in_place_of_what_the_upstream_told() {
+        let mut reply = HeaderMap::new();
+        for (name, value) in [(ALLOW_ORIGIN, "http://b"), (ALLOW_ORIGIN, "http://c"), (MAX_AGE, "9"), (VARY, "Accept")]
+        {
+            reply.append(name, HeaderValue::from_static(value));
+        }
+        tell(rules(|_| {}).to_request(&head("GET", &[("origin", "http://a")])), &mut reply);
+        assert_eq!(text(&reply), ["allow-origin: *", "max-age: 9"]);
+        assert_eq!(reply.get_all(VARY).iter().collect::<Vec<_>>(), ["Accept", "Origin"]);
+    }
+}
