@@ -122,13 +122,13 @@ impl Plan {
 
     /// Takes `exchange` through the chain, unless a step answers in the upstream's place.
     pub(super) async fn run(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<End, Stop> {
-        if let Some(limits) = self.asked_for_limits(exchange) {
-            return self.tell_limits(limits, exchange, sockets).await.map(End::Reply);
-        }
         let mock = self.gate.as_ref().map_or(Ok(None), |gate| gate.check(exchange))?;
         if let Some(mut reply) = mock {
             self.finish(&mut reply, exchange);
             return Ok(End::Reply(reply));
+        }
+        if let Some(limits) = self.asked_for_limits(exchange) {
+            return self.tell_limits(limits, exchange, sockets).await.map(End::Reply);
         }
         for step in &self.request {
             step.run(exchange, sockets).await?;
