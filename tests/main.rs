@@ -17,6 +17,7 @@ mod definitions;
 mod demo;
 mod drain;
 mod durability;
+mod error_overrides;
 mod events;
 mod examples;
 mod forward_proxy;

@@ -43,7 +43,7 @@ pub use versions::VersionError;
 use crate::auth::Auth;
 use crate::auth::session_cache::Counts;
 use crate::definition::Refusal;
-use crate::error::Stop;
+use crate::error::{Overrides, Stop};
 use crate::exchange::{Exchange, Reply};
 use crate::hook::Hook;
 use crate::sockets::Sockets;
@@ -62,6 +62,8 @@ pub struct Chain {
     /// Who hears of what stops requests.
     reports: Option<Arc<Reports>>,
     left_out: Vec<Refusal>,
+    /// What stands in the place of error answers.
+    pub overrides: Option<Arc<Overrides>>,
     /// Whether OPTIONS goes to the upstream, past everything.
     passes_options: bool,
 }

@@ -47,6 +47,7 @@ pub use self::tls::{
 };
 pub use self::trust::Trust;
 pub use self::upstream::{Upstream, UpstreamTls, UptimeTests};
+use crate::error::Overrides;
 use crate::event::Handlers;
 use crate::json;
 use crate::pattern::endpoint::Matching;
@@ -113,6 +114,8 @@ pub struct Config {
     pub messages: Messages,
     /// Who hears of keys that operators make, change and remove.
     pub events: Option<Arc<Handlers>>,
+    /// What stands in the place of error answers.
+    pub error_overrides: Option<Arc<Overrides>>,
     /// Who is told how much of quotas is used.
     pub monitor: Option<Arc<Monitor>>,
     /// How long requests in flight may take after the gateway was told to stop.

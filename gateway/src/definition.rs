@@ -8,6 +8,7 @@ pub(crate) mod duration;
 mod error;
 mod events;
 mod listen_path;
+mod overrides;
 mod rules;
 mod upstream;
 mod version;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 
 pub use self::error::{DefinitionError, Refusal};
 pub use self::events::{EventHandler, EventHandlers, PLUGIN as PLUGIN_HANDLER};
+pub use self::overrides::{ErrorMatch, ErrorOverride, ErrorOverrides, ErrorResponse};
 pub use self::upstream::{CheckCommand, HostCheck, Transport, UptimeTests};
 pub use self::version::NoVersion;
 pub use self::versions::{
@@ -132,6 +134,10 @@ pub struct Definition {
     pub proxy: Proxy,
     /// Who hears of its events.
     pub event_handlers: EventHandlers,
+    /// What stands in the place of error answers.
+    pub error_overrides: ErrorOverrides,
+    /// Whether that does not count.
+    pub error_overrides_disabled: bool,
     /// How a request names its version.
     pub definition: Versioning,
     /// The certificates that are shown to upstreams, by host.

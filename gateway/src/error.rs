@@ -2,6 +2,8 @@
 
 mod auth;
 mod event;
+mod flag;
+mod overrides;
 mod page;
 
 use std::borrow::Cow;
@@ -9,6 +11,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, StatusCode};
 use thiserror::Error;
 
+pub use overrides::{Layers, Overrides};
 pub use page::{Pages, TemplateError};
 
 use crate::auth::AuthError;

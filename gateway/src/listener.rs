@@ -2,6 +2,7 @@
 
 mod accept;
 mod admission;
+mod answers;
 mod batch;
 mod complaint;
 mod connection;

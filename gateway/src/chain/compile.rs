@@ -23,6 +23,7 @@ use crate::certificate::Welcome;
 use crate::cluster::Nodes;
 use crate::config::Config;
 use crate::definition::{Definition, Refusal};
+use crate::error::Overrides;
 use crate::event::{Compiled, Events, Handlers, Origin};
 use crate::exchange::{Scope, Secrets};
 use crate::pattern::ListenPath;
@@ -76,7 +77,11 @@ pub fn compile(
     let versions = Versions::compile(definition, listen_path, |version| parts.plan(version))?;
     let (checks, passes_options) = (parts.upstreams.checks()?, definition.cors.options_passthrough);
     let api_id = definition.api_id.as_str().into();
-    Ok(Chain { api_id, versions, checks, reports, left_out, passes_options })
+    let overrides = match definition.error_overrides_disabled {
+        true => None,
+        false => Overrides::compile("error_overrides", &definition.error_overrides)?,
+    };
+    Ok(Chain { api_id, versions, checks, reports, left_out, overrides, passes_options })
 }
 
 /// Who hears of the API's events, and who does not: a plugin server only where hooks could call it.

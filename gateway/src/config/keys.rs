@@ -148,7 +148,7 @@ pub(super) static KEYS: &[Key] = &[
     honoured("ignore_endpoint_case", Bool),
     honoured("version_header", Text),
     unsupported("override_messages", Json, "errors have their usual texts and codes"),
-    unsupported("error_overrides", Json, "errors have their usual texts and codes"),
+    honoured("error_overrides", Json),
     honoured("event_handlers", Json),
     unsupported("oas_config", Section, NO_OAS).named("OAS"),
     unsupported("streaming", Section, "streaming APIs are not served"),

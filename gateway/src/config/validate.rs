@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
@@ -13,6 +14,8 @@ use super::{Config, ConfigError, HttpServer, Log, LogFormat, Messages, Origins, 
 use super::{
     certificates, control, guards, identity, limits, monitor, plugin_servers, ports, storage, tls, trust, upstream,
 };
+use crate::definition::{ErrorOverrides, Refusal};
+use crate::error::Overrides;
 use crate::event::{Compiled, Handlers};
 use crate::json::short;
 use crate::pattern::endpoint::Matching;
@@ -57,6 +60,7 @@ pub(super) fn validate(
         messages: messages(&mut written),
         events,
         monitor: monitor::monitor(&written.monitor, origins)?,
+        error_overrides: check.error_overrides(&written.error_overrides)?,
         grace: check.seconds("graceful_shutdown_timeout_duration", written.graceful_shutdown_timeout_duration, 30)?,
         shutdown_delay: check.seconds("graceful_shutdown_delay_seconds", written.graceful_shutdown_delay_seconds, 0)?,
         log: check.log(&written)?,
@@ -131,6 +135,11 @@ impl Check<'_> {
             return self.refuse("app_path", written, "name the folder that holds the API definitions");
         }
         Ok(PathBuf::from(written))
+    }
+
+    fn error_overrides(&self, written: &ErrorOverrides) -> Result<Option<Arc<Overrides>>, ConfigError> {
+        let compiled = Overrides::compile("error_overrides", written);
+        compiled.map_err(|Refusal { path, reason }| self.origins.unusable(&path, "unusable".to_owned(), reason))
     }
 
     fn version_header(&self, written: &str) -> Result<Option<HeaderName>, ConfigError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::definition::EventHandlers;
+use crate::definition::{ErrorOverrides, EventHandlers};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -75,6 +75,7 @@ pub(super) struct Written {
     pub(super) allow_insecure_configs: bool,
     pub(super) suppress_redis_signal_reload: bool,
     pub(super) event_handlers: EventHandlers,
+    pub(super) error_overrides: ErrorOverrides,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -76,7 +76,6 @@ pub(super) static PROTECTED: &[Rule] = &[
 
 /// Known keys that change nothing about who gets in or what the upstream sees.
 pub(super) static IGNORED: &[(&str, Option<&str>)] = &[
-    ("error_overrides", Some("error_overrides_disabled")),
     ("tags", Some("tags_disabled")),
     ("tag_headers", None),
     ("enable_detailed_recording", None),

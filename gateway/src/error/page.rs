@@ -8,9 +8,11 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use thiserror::Error;
 
+use super::overrides::{Document, Instead};
 use crate::exchange::{Body, Reply};
 
 const GENERATOR: HeaderName = HeaderName::from_static("x-generator");
+const SOAP: &str = "application/soap+xml";
 const JSON: &str = "{\n    \"error\": \"{{.Message}}\"\n}";
 const XML: &str = "<?xml version = \"1.0\" encoding = \"UTF-8\"?>\n<error>{{.Message}}</error>\n";
 
@@ -67,21 +69,72 @@ impl Pages {
     }
 
     /// The document for `status` that says `text`, in the language of the request.
-    pub fn page(&self, status: StatusCode, text: &str, request: &HeaderMap, mut headers: HeaderMap) -> Reply {
+    pub fn page(&self, status: StatusCode, text: &str, request: &HeaderMap, headers: HeaderMap) -> Reply {
         let kind = xml_kind(request);
-        let extension = if kind.is_some() { "xml" } else { "json" };
+        let document = self.usual(status, text, kind);
+        self.reply(status, document, kind, headers)
+    }
+
+    /// What stands in the place of an error with this status and text.
+    pub fn instead(
+        &self,
+        instead: &Instead,
+        (status, text): (StatusCode, &str),
+        request: &HeaderMap,
+        mut headers: HeaderMap,
+    ) -> Reply {
+        let kind = xml_kind(request).filter(|kind| *kind != SOAP);
+        let status = instead.status.unwrap_or(status);
+        let document = match &instead.document {
+            Document::Usual => self.usual(status, text, kind),
+            Document::Saying(text) => self.usual(status, text, kind),
+            Document::Text(template) => {
+                let (message, code) = (escaped(text, kind), status.as_str());
+                template.replace("{{.StatusCode}}", code).replace("{{.Message}}", &message)
+            }
+            Document::Template(name) => match self.named(name, kind) {
+                Some(template) => template.render(&escaped(text, kind)),
+                None => self.usual(status, text, kind),
+            },
+        };
+        headers.remove(CONTENT_TYPE);
+        let mut reply = self.reply(status, document, kind, headers);
+        for (name, value) in &instead.headers {
+            reply.headers_mut().insert(name, value.clone());
+        }
+        reply
+    }
+
+    /// The operator's template of this name, with or without what it ends in.
+    fn named(&self, name: &str, kind: Option<&str>) -> Option<&Template> {
+        self.templates.get(&format!("{name}.{}", extension(kind))).or_else(|| self.templates.get(name))
+    }
+
+    fn usual(&self, status: StatusCode, text: &str, kind: Option<&str>) -> String {
+        let extension = extension(kind);
         let specific = self.templates.get(&format!("error_{}.{extension}", status.as_u16()));
         let template = specific.or_else(|| self.templates.get(&format!("error.{extension}")));
-        let escaped = if kind.is_some() { escape_xml(text) } else { escape_json(text) };
+        template.map(|template| template.render(&escaped(text, kind))).unwrap_or_default()
+    }
+
+    fn reply(&self, status: StatusCode, document: String, kind: Option<&'static str>, mut headers: HeaderMap) -> Reply {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind.unwrap_or("application/json")));
         if self.generator && !headers.contains_key(GENERATOR) {
             headers.insert(GENERATOR, HeaderValue::from_static("tyk.io"));
         }
-        let mut reply = Reply::new(Body::whole(template.map(|t| t.render(&escaped)).unwrap_or_default()));
+        let mut reply = Reply::new(Body::whole(document));
         *reply.status_mut() = status;
         *reply.headers_mut() = headers;
         reply
     }
+}
+
+fn extension(kind: Option<&str>) -> &'static str {
+    if kind.is_some() { "xml" } else { "json" }
+}
+
+fn escaped(text: &str, kind: Option<&str>) -> String {
+    if kind.is_some() { escape_xml(text) } else { escape_json(text) }
 }
 
 fn is_template(name: &str) -> bool {
@@ -92,7 +145,7 @@ fn is_template(name: &str) -> bool {
 fn xml_kind(request: &HeaderMap) -> Option<&'static str> {
     let kind = request.get(CONTENT_TYPE)?.to_str().ok()?;
     let kind = kind.split_once(';').map_or(kind, |(kind, _)| kind);
-    ["application/xml", "text/xml", "application/soap+xml"].into_iter().find(|xml| *xml == kind)
+    ["application/xml", "text/xml", SOAP].into_iter().find(|xml| *xml == kind)
 }
 
 impl Template {

@@ -7,12 +7,13 @@ use http::{HeaderValue, Request, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::answers::Answers;
 use super::entrance::Door;
 use super::{Gateway, batch};
 use crate::api::Api;
 use crate::chain::{End, cors};
 use crate::control;
-use crate::error::{Refusal, Stop};
+use crate::error::{Layers, Refusal, Stop};
 use crate::exchange::{
     Body, Client, Exchange, Flow, Head, Notes, Passage, ReadError, Reply, Standing, Streaming, Upgrade,
 };
@@ -95,22 +96,27 @@ async fn route(gateway: &Gateway, sockets: &Arc<Sockets>, door: Door, mut exchan
 /// Takes a request through its API's chain; one line in the access log tells of it.
 pub(super) async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, exchange: Box<Exchange>) -> Reply {
     let mut access = Access::new(&api.id, exchange);
-    let mut reply = match run(gateway, sockets, api, &mut access.exchange).await {
-        Ok(reply) => reply,
-        Err(Stop::Answer(reply)) => *reply,
+    let (outcome, last) = run(gateway, sockets, api, &mut access.exchange).await;
+    let overrides = [last.as_deref().unwrap_or(api).chain.overrides.as_ref(), gateway.config.error_overrides.as_ref()];
+    let answers = Answers { pages: &gateway.pages, overrides: Layers(overrides), exchange: &access.exchange };
+    let (mut reply, failure) = match outcome {
+        Ok(reply) => (answers.of_upstream(reply).await, None),
+        Err(Stop::Answer(reply)) => (*reply, None),
         Err(Stop::Refusal(refusal)) => {
             let Refusal { status, text, headers, .. } = *refusal;
-            gateway.pages.page(status, &text, &access.exchange.head.headers, headers)
+            (answers.error(status, &text, None, headers), None)
         }
         Err(Stop::Failure(failure)) => {
             if failure.is_fault() {
                 tracing::error!(api_id = &*api.id, error = %failure, "request failed");
             }
-            access.because(&failure);
             let (status, text) = failure.answer();
-            gateway.pages.page(status, &text, &access.exchange.head.headers, failure.headers())
+            (answers.error(status, &text, failure.flag(), failure.headers()), Some(failure))
         }
     };
+    if let Some(failure) = &failure {
+        access.because(failure);
+    }
     if let Some(told) = access.exchange.passage.reply_headers.take() {
         cors::tell(*told, reply.headers_mut());
     }
@@ -121,16 +127,26 @@ pub(super) async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, 
     reply
 }
 
-/// Takes an exchange through the chain of its API, and of those that it is sent to.
-async fn run(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, exchange: &mut Exchange) -> Result<Reply, Stop> {
+/// Takes an exchange through the chain of its API, and of those that it is sent to; also gives the
+/// last of these.
+async fn run(
+    gateway: &Gateway,
+    sockets: &Arc<Sockets>,
+    api: &Api,
+    exchange: &mut Exchange,
+) -> (Result<Reply, Stop>, Option<Arc<Api>>) {
     let mut other: Option<Arc<Api>> = None;
     loop {
         let chain = &other.as_deref().unwrap_or(api).chain;
         let end = chain.run(exchange, sockets).await;
         chain.report(end.as_ref().err(), exchange).await;
-        match end? {
-            End::Reply(reply) => return Ok(reply),
-            End::Elsewhere(to) => other = gateway.registry.load().elsewhere(to, other)?,
+        match end {
+            Ok(End::Reply(reply)) => return (Ok(reply), other),
+            Err(stop) => return (Err(stop), other),
+            Ok(End::Elsewhere(to)) => match gateway.registry.load().elsewhere(to, other.clone()) {
+                Ok(next) => other = next,
+                Err(failure) => return (Err(failure.into()), other),
+            },
         }
     }
 }
