@@ -29,6 +29,26 @@ async fn a_request_in_flight_finishes_and_new_connections_are_refused() {
 }
 
 #[tokio::test]
+async fn whoever_has_connected_and_asked_by_then_is_answered() {
+    let upstream = Upstream::start().await;
+    let mut gateway = Gateway::start(api(&upstream)).await;
+    let mut clients = Vec::new();
+    for at in 0..100 {
+        let mut client = Wire::connect(gateway.address).await;
+        client.send(format!("GET /{at} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        clients.push(client);
+    }
+
+    gateway.process.tell(Signal::TERM);
+
+    for mut client in clients {
+        let answer = client.rest().await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
+    }
+    assert_eq!(gateway.process.end().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn idle_connections_do_not_delay_the_end() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::start(api(&upstream)).await;

@@ -1,5 +1,7 @@
 //! Events: who hears of what, and that no request waits for it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Response;
@@ -43,6 +45,44 @@ fn webhook(receiver: &Upstream, more: Value) -> Value {
     let mut meta = json!({"target_path": format!("http://{}/hook", receiver.address), "method": "POST"});
     meta.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     json!({"handler_name": "eh_web_hook_handler", "handler_meta": meta})
+}
+
+#[tokio::test]
+async fn an_upstream_that_goes_down_and_comes_back_is_told_of() {
+    let (server, mut told) = ear().await;
+    let well = Arc::new(AtomicBool::new(true));
+    let answer = Arc::clone(&well);
+    let upstream = Upstream::answering(move |_| {
+        let status = if answer.load(Ordering::SeqCst) { 200 } else { 503 };
+        Response::builder().status(status).body(Full::default()).unwrap()
+    })
+    .await;
+    let url = format!("http://{}/health", upstream.address);
+    let template = r#"{{.Type}} {{.Meta.HostInfo.CheckURL}}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("told.txt");
+    std::fs::write(&file, template).unwrap();
+    let hook = Upstream::start().await;
+    let both = [plugin("Watch"), webhook(&hook, json!({"template_path": file}))];
+    let api = api(&upstream).with(json!({
+        "custom_middleware": {"driver": "grpc"},
+        "event_handlers": {"events": {"HostDown": both, "HostUp": [plugin("Watch")]}},
+        "uptime_tests": {"check_list": [{"url": url, "method": "GET"}]},
+    }));
+    let tests = json!({"uptime_tests": {"config": {"failure_trigger_sample_size": 1, "time_wait": 1}}});
+    let _gateway = Gateway::start(with_plugin(api, &server).conf(tests)).await;
+
+    well.store(false, Ordering::SeqCst);
+    for (name, message, status) in [("HostDown", "Uptime test failed", 503), ("HostUp", "Uptime test succeeded", 200)] {
+        let event = heard(&mut told).await;
+        well.store(true, Ordering::SeqCst);
+        assert_eq!((event.name.as_str(), event.handler.as_str()), (name, "Watch"));
+        let meta = &event.meta;
+        assert_eq!((&meta["Message"], &meta["HostInfo"]["CheckURL"]), (&json!(message), &json!(url)));
+        assert_eq!((&meta["HostInfo"]["ResponseCode"], &meta["HostInfo"]["Method"]), (&json!(status), &json!("GET")));
+    }
+    until("the webhook", async || !hook.requests().is_empty()).await;
+    assert_eq!(hook.requests()[0].text(), format!("HostDown {url}"));
 }
 
 /// An API for keys, with these handlers of `AuthFailure`.
@@ -346,14 +386,17 @@ async fn handlers_that_cannot_hear_are_named_and_the_api_is_served() {
     let script = json!({"handler_name": "eh_dynamic_handler", "handler_meta": {"name": "f", "path": "f.js"}});
     let broken = json!({"handler_name": "eh_web_hook_handler", "handler_meta": {"target_path": "/nowhere"}});
     let definition = protected(&upstream, &[script, broken, plugin("h")])
-        .with(json!({"event_handlers": {"events": {"HostDown": [plugin("h")]}}}));
+        .with(json!({"event_handlers": {"events": {"UpstreamOAuthError": [plugin("h")]}}}));
     let gateway = Gateway::start(definition).await;
 
     assert_eq!(gateway.get("/x").await.status(), 401);
 
-    for at in
-        ["AuthFailure[0].handler_name", "AuthFailure[1].handler_meta.target_path", "AuthFailure[2]", "HostDown[0]"]
-    {
+    for at in [
+        "AuthFailure[0].handler_name",
+        "AuthFailure[1].handler_meta.target_path",
+        "AuthFailure[2]",
+        "UpstreamOAuthError[0]",
+    ] {
         let line = gateway.process.says(&format!("event_handlers.events.{at}: ")).await;
         assert!(line.contains("api.json") && line.contains("hears nothing"), "{line}");
     }

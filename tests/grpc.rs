@@ -11,11 +11,16 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-use crate::harness::{Api, Gateway, Secure, Setup, host, serve, within};
+use crate::harness::{Api, Gateway, PluginServer, Secure, Setup, host, serve, within};
 
 struct Idle;
 
 impl Plugin for Idle {}
+
+/// A gRPC server that can be talked to.
+pub async fn idle() -> PluginServer {
+    serve(Idle).await
+}
 
 /// A client's connection to the gateway, without TLS.
 async fn channel(gateway: &Gateway) -> Channel {
@@ -28,7 +33,7 @@ fn question(symbol: &str) -> ServerReflectionRequest {
 }
 
 /// Talks to the upstream, of which each answer comes before the next question is asked.
-async fn talk(channel: Channel) {
+pub async fn talk(channel: Channel) {
     let mut client = ServerReflectionClient::new(channel);
     let (ask, questions) = mpsc::unbounded_channel();
     ask.send(question("coprocess.Dispatcher")).unwrap();
@@ -48,7 +53,7 @@ async fn talk(channel: Channel) {
 
 #[tokio::test]
 async fn both_sides_stream_in_the_clear() {
-    let server = serve(Idle).await;
+    let server = idle().await;
     let gateway = Gateway::start(Api::to(&format!("h2c://{}", bare(&server.address)))).await;
 
     let channel = channel(&gateway).await;
@@ -72,7 +77,7 @@ async fn both_sides_stream_over_tls() {
 #[tokio::test]
 async fn a_status_in_place_of_an_answer_reaches_the_client() {
     // A gRPC server that knows no such service says so without a body.
-    let server = serve(Idle).await;
+    let server = idle().await;
     let gateway = Gateway::start(Api::to(&format!("h2c://{}/no.such", bare(&server.address)))).await;
     let mut client = ServerReflectionClient::new(channel(&gateway).await);
 
@@ -82,6 +87,6 @@ async fn a_status_in_place_of_an_answer_reaches_the_client() {
     assert_eq!(status.code(), Code::Unimplemented);
 }
 
-fn bare(address: &str) -> &str {
+pub fn bare(address: &str) -> &str {
     address.rsplit("//").next().unwrap()
 }

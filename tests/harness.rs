@@ -1,9 +1,11 @@
 //! What the tests stand on: the gateway's process, an upstream, plugin servers, a client.
 
 mod api;
+mod authority;
 mod client;
 mod dispatcher;
 mod example;
+pub mod frames;
 mod gateway;
 mod plugin;
 mod process;
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 pub use self::redis::Redis;
 pub use api::{Api, api};
+pub use authority::Authority;
 pub use client::{Answer, Connection, request};
 pub use dispatcher::RawDispatcher;
 pub use example::{example, node_example, python_example};

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use outrigger_plugin::{HookResult, Plugin, SessionRequest};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{Gateway, Setup, Upstream, api, listen, request, serve};
+use crate::harness::{Api, Gateway, Setup, Upstream, Wire, api, listen, request, serve};
 
 /// A definition with these rules.
 fn paths(lists: Value) -> Value {
@@ -133,9 +133,65 @@ async fn an_upstream_that_takes_longer_than_its_path_allows_is_not_waited_for() 
         }
     });
     let limits = paths(json!({"hard_timeouts": [{"path": "/x", "duration": "200ms", "timeout": 60}]}));
-    let gateway = Gateway::start(crate::harness::Api::to(&format!("http://{address}/")).with(limits)).await;
+    let gateway = Gateway::start(Api::to(&format!("http://{address}/")).with(limits)).await;
     let answer = tokio::time::timeout(Duration::from_secs(20), gateway.get("/x")).await.unwrap();
     assert_eq!((answer.status(), &*answer.error()), (504, "Upstream service reached hard timeout."));
+}
+
+#[tokio::test]
+async fn an_answer_that_has_not_ended_by_then_breaks_off_where_it_is() {
+    let listener = listen().await;
+    let limits = paths(json!({"hard_timeouts": [{"path": "/x", "duration": "400ms"}]}));
+    let api = Api::to(&format!("http://{}/", listener.local_addr().unwrap())).with(limits);
+    let gateway = Gateway::start(api).await;
+    for framing in ["Content-Length: 9\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+        let mut client = Wire::connect(gateway.address).await;
+        client.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        let mut upstream = Wire::accept(&listener).await;
+        upstream.head().await;
+        upstream.send(format!("HTTP/1.1 200 OK\r\n{framing}")).await;
+
+        assert!(client.head().await.starts_with("HTTP/1.1 200 OK\r\n"));
+        let body = client.rest().await;
+        assert!(body.ends_with("half") || body.ends_with("half\r\n"), "no last chunk: {body:?}");
+        assert_eq!(upstream.rest().await, "", "the upstream is let go");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_never_pauses_breaks_off_too_and_one_in_time_or_elsewhere_is_whole() {
+    let listener = listen().await;
+    let limits =
+        paths(json!({"hard_timeouts": [{"path": "/x", "duration": "400ms"}, {"path": "/long", "timeout": 60}]}));
+    let api = Api::to(&format!("http://{}/", listener.local_addr().unwrap())).with(limits);
+    let gateway = Gateway::start(api).await;
+    let mut client = Wire::connect(gateway.address).await;
+    client.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    upstream.head().await;
+    upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    let talking = tokio::spawn(async move {
+        let mut socket = upstream.into_socket();
+        while socket.write_all(b"1\r\n.\r\n").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    client.head().await;
+    let body = client.rest().await;
+    assert!(!body.is_empty() && !body.ends_with("0\r\n\r\n"), "{body:?}");
+    talking.await.unwrap();
+
+    for path in ["/long", "/other"] {
+        let mut client = Wire::connect(gateway.address).await;
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        let mut upstream = Wire::accept(&listener).await;
+        upstream.head().await;
+        upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf").await;
+        client.through("half").await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        upstream.send("half").await;
+        client.through("half").await;
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod deliver;
 mod handler;
+mod host;
 mod name;
 mod payload;
 mod queue;
@@ -16,6 +17,7 @@ use std::time::SystemTime;
 
 pub use deliver::Couriers;
 pub use handler::{Compiled, Handlers, Origin};
+pub use host::HostReport;
 pub use name::Name;
 pub use queue::{Deliveries, Events, queue};
 
@@ -77,4 +79,6 @@ pub enum Subject {
         /// Its id.
         key: String,
     },
+    /// A host of an upstream.
+    Host(Box<HostReport>),
 }

@@ -58,6 +58,7 @@ pub struct Connection {
 impl Connection {
     pub async fn open(address: SocketAddr) -> std::io::Result<Self> {
         let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(socket)).await.map_err(std::io::Error::other)?;
         tokio::spawn(connection);
         Ok(Self { sender, host: address.to_string().parse().unwrap() })

@@ -30,13 +30,18 @@ pub struct Gateway {
 
 impl Gateway {
     pub async fn start(setup: impl Into<Setup>) -> Self {
+        let gateway = Self::listening(setup).await;
+        until("/hello", async || gateway.get("/hello").await.status() == 200).await;
+        gateway
+    }
+
+    /// The same where `/hello` is not to be had in the clear.
+    pub async fn listening(setup: impl Into<Setup>) -> Self {
         let setup = setup.into();
         let (process, folder) = run(&setup);
         let line: Value = serde_json::from_str(&process.says("\"listening\"").await).unwrap();
         let address = line["address"].as_str().unwrap().parse().unwrap();
-        let gateway = Self { process, address, _folder: folder, _setup: setup };
-        until("/hello", async || gateway.get("/hello").await.status() == 200).await;
-        gateway
+        Self { process, address, _folder: folder, _setup: setup }
     }
 
     /// Runs one that must not start; gives the exit code and what it said.

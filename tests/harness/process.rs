@@ -58,6 +58,11 @@ impl Process {
         line.trim().trim_end_matches("kB").trim().parse().unwrap()
     }
 
+    /// How many files and sockets it has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
+    }
+
     pub fn tell(&self, signal: Signal) {
         let id = Pid::from_raw(self.id().try_into().unwrap()).unwrap();
         kill_process(id, signal).unwrap();

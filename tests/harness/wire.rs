@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Api, Gateway, within};
 
 /// One end of a connection, and what came that nobody has asked for yet.
-pub struct Wire {
-    socket: TcpStream,
+pub struct Wire<S = TcpStream> {
+    socket: S,
     ahead: Vec<u8>,
 }
 
@@ -28,16 +28,16 @@ pub async fn scene() -> (Gateway, Wire, TcpListener) {
 
 impl Wire {
     pub async fn connect(address: SocketAddr) -> Self {
-        Self::over(within("a connection", TcpStream::connect(address)).await.unwrap())
+        Self::new(within("a connection", TcpStream::connect(address)).await.unwrap())
     }
 
     pub async fn accept(listener: &TcpListener) -> Self {
-        Self::over(within("a connection", listener.accept()).await.unwrap().0)
+        Self::new(within("a connection", listener.accept()).await.unwrap().0)
     }
 
-    fn over(socket: TcpStream) -> Self {
+    fn new(socket: TcpStream) -> Self {
         socket.set_nodelay(true).unwrap();
-        Self { socket, ahead: Vec::new() }
+        Self::over(socket)
     }
 
     /// The socket, when no more is to be read by marks.
@@ -45,9 +45,21 @@ impl Wire {
         assert_eq!(self.ahead, b"");
         self.socket
     }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub fn over(socket: S) -> Self {
+        Self { socket, ahead: Vec::new() }
+    }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        within("bytes to be taken", self.socket.write_all(bytes.as_ref())).await.unwrap();
+        within("bytes to be taken", self.try_send(bytes)).await.unwrap();
+    }
+
+    /// The same where the other side may have had enough.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.socket.write_all(bytes.as_ref()).await?;
+        self.socket.flush().await
     }
 
     /// All that comes up to and including `mark`.
@@ -61,6 +73,18 @@ impl Wire {
             let read = within(&format!("{mark:?} after {so_far:?}"), self.socket.read_buf(&mut self.ahead)).await;
             assert_ne!(read.unwrap(), 0, "the connection closed after {so_far:?}, before {mark:?}");
         }
+    }
+
+    /// This many bytes, unless the other side closes first.
+    pub async fn bytes(&mut self, count: usize) -> Option<Vec<u8>> {
+        while self.ahead.len() < count {
+            let read = within("bytes or the end", self.socket.read_buf(&mut self.ahead)).await;
+            // A reset ends a connection as well.
+            if read.unwrap_or(0) == 0 {
+                return None;
+            }
+        }
+        Some(self.ahead.drain(..count).collect())
     }
 
     /// The head of a message.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{HeaderName, TRAILER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::addresses::Addresses;
 use super::breaker::Breaker;
@@ -202,10 +202,10 @@ impl Plan {
     async fn send(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Reply, UpstreamError> {
         let limit = self.timeouts.as_ref().and_then(|timeouts| timeouts.of(exchange));
         let answer = self.upstream.forward(exchange, &sockets.upstream);
-        match limit {
-            None => answer.await,
-            Some(limit) => timeout(limit, answer).await.unwrap_or_else(|_| Err(UpstreamError::HardTimeout(limit))),
-        }
+        let Some(limit) = limit else { return answer.await };
+        let deadline = Instant::now() + limit;
+        let answer = timeout_at(deadline, answer).await.unwrap_or(Err(UpstreamError::HardTimeout(limit)));
+        Ok(answer?.map(|body| body.until(deadline)))
     }
 
     /// The limits that a caller asks to be told; nobody is, where everybody may call.

@@ -39,6 +39,13 @@ impl Chain {
         }
     }
 
+    /// Tells of a host that one of its tests found changed.
+    pub fn tell_of_host(&self, event: Event) {
+        if let Some(reports) = self.reports.as_ref().filter(|reports| reports.handlers.hear(event.name)) {
+            reports.events.tell(event, &reports.handlers);
+        }
+    }
+
     async fn tell(&self, reports: &Reports, stop: &Stop, exchange: &mut Exchange) {
         if let Some((name, message)) = stop.event().filter(|(name, _)| reports.handlers.hear(*name)) {
             let at = SystemTime::now();

@@ -107,5 +107,6 @@ fn line(prefix: &str, event: &Event) -> String {
         Subject::Request { path, client, key, .. } => format!("{prefix}:{key}:{client}:{path}"),
         Subject::Circuit { path, .. } => format!("{prefix}:::{path}"),
         Subject::Key { key, .. } | Subject::Quota { key, .. } => format!("{prefix}:{key}::"),
+        Subject::Host(report) => format!("{prefix}:{}", report.url),
     }
 }

@@ -210,7 +210,10 @@ mod tests {
         let [found] = &left_out(json!({"AuthFailure": [script]}), None)[..] else { panic!("not left out") };
         assert_eq!(found.path, "event_handlers.events.AuthFailure[0].handler_name");
         assert_eq!(left_out(json!({"AuthFailure": [plugin()]}), Some("why"))[0].reason, "why");
-        assert_eq!(left_out(json!({"HostDown": [plugin()]}), None)[0].path, "event_handlers.events.HostDown[0]");
+        assert_eq!(
+            left_out(json!({"UpstreamOAuthError": [plugin()]}), None)[0].path,
+            "event_handlers.events.UpstreamOAuthError[0]"
+        );
         assert_eq!(left_out(json!({"TokenCreated": [plugin()]}), None).len(), 1);
     }
 

@@ -17,6 +17,10 @@ pub enum Name {
     OrgRateLimitExceeded,
     /// A request was for no version of an API, or its version kept it out.
     VersionFailure,
+    /// An upstream's host failed its tests.
+    HostDown,
+    /// It passed them again.
+    HostUp,
     /// Some share of a quota was used up.
     TriggerExceeded,
     /// A circuit breaker opened or closed.
@@ -33,8 +37,8 @@ pub enum Name {
     TokenDeleted,
 }
 
-/// Events of requests: handlers stand in API definitions.
-pub(super) const OF_APIS: [Name; 10] = [
+/// Events of requests and upstreams: handlers stand in API definitions.
+pub(super) const OF_APIS: [Name; 12] = [
     Name::AuthFailure,
     Name::KeyExpired,
     Name::RateLimitExceeded,
@@ -45,6 +49,8 @@ pub(super) const OF_APIS: [Name; 10] = [
     Name::BreakerTriggered,
     Name::BreakerTripped,
     Name::BreakerReset,
+    Name::HostDown,
+    Name::HostUp,
 ];
 /// Events of the control API: handlers stand in `tyk.conf`.
 pub(super) const OF_THE_SYSTEM: [Name; 3] = [Name::TokenCreated, Name::TokenUpdated, Name::TokenDeleted];
@@ -60,6 +66,8 @@ impl Name {
             Self::OrgQuotaExceeded => "OrgQuotaExceeded",
             Self::OrgRateLimitExceeded => "OrgRateLimitExceeded",
             Self::VersionFailure => "VersionFailure",
+            Self::HostDown => "HostDown",
+            Self::HostUp => "HostUp",
             Self::TriggerExceeded => "TriggerExceeded",
             Self::BreakerTriggered => "BreakerTriggered",
             Self::BreakerTripped => "BreakerTripped",

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::{Event, Origin, Subject, time};
+use super::{Event, HostReport, Origin, Subject, time};
 use crate::json;
 
 #[derive(Serialize)]
@@ -59,6 +59,9 @@ enum Facts<'a> {
         trigger_limit: i64,
         usage_percentage: i64,
     },
+    Host {
+        host_info: &'a HostReport,
+    },
 }
 
 #[derive(Serialize)]
@@ -89,6 +92,7 @@ fn meta(event: &Event) -> Meta<'_> {
         Subject::Quota { org_id, key, limit, usage } => {
             Facts::Quota { org_id, key, trigger_limit: *limit, usage_percentage: *usage }
         }
+        Subject::Host(host_info) => Facts::Host { host_info },
     };
     Meta { message: event.message, originating_request: originating_request(event), subject }
 }
@@ -97,7 +101,7 @@ fn meta(event: &Event) -> Meta<'_> {
 pub(super) fn originating_request(event: &Event) -> String {
     match &event.subject {
         Subject::Request { wire, .. } | Subject::Circuit { wire, .. } => STANDARD.encode(wire),
-        Subject::Key { .. } | Subject::Quota { .. } => String::new(),
+        Subject::Key { .. } | Subject::Quota { .. } | Subject::Host(_) => String::new(),
     }
 }
 
@@ -107,6 +111,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+    use crate::definition::HostCheck;
     use crate::event::Name;
 
     fn origin() -> Origin {
@@ -144,6 +149,19 @@ mod tests {
     fn a_quota_tells_how_much_of_it_is_used() {
         let told = text(Subject::Quota { org_id: "o".into(), key: "k".into(), limit: 80, usage: 85 });
         assert!(told.contains(r#""org_id":"o","key":"k","trigger_limit":80,"usage_percentage":85}"#), "{told}");
+    }
+
+    #[test]
+    fn a_host_is_told_with_its_test_and_the_outcome() {
+        let check = HostCheck { url: "http://h/".to_owned(), ..HostCheck::default() };
+        let report = HostReport::new(&check, "a1", "h:80", Some(500), Duration::from_micros(1500));
+        let told = text(Subject::Host(Box::new(report)));
+        let info = concat!(
+            r#""HostInfo":{"CheckURL":"http://h/","Protocol":"","Timeout":0,"EnableProxyProtocol":false,"Commands":null,"#,
+            r#""Method":"","Headers":null,"Body":"","MetaData":{"api_id":"a1","host_name":"h:80","target_url":"http://h/"},"#,
+            r#""ResponseCode":500,"Latency":1.5,"IsTCPError":false}}"#
+        );
+        assert!(told.contains(info), "{told}");
     }
 
     #[test]

@@ -85,7 +85,7 @@ fn size(event: &Event) -> u32 {
     let bytes = match &event.subject {
         Subject::Request { wire, path, key, .. } => wire.len() + path.len() + key.len(),
         Subject::Circuit { wire, path, .. } => wire.len() + path.len(),
-        Subject::Key { .. } | Subject::Quota { .. } => 0,
+        Subject::Key { .. } | Subject::Quota { .. } | Subject::Host(_) => 0,
     };
     u32::try_from(bytes).unwrap_or(u32::MAX).clamp(LEAST, HANDLER_ROOM)
 }

@@ -44,6 +44,7 @@ enum Fact {
     UsagePercentage,
     ApiId,
     CircuitEvent,
+    CheckUrl,
 }
 
 /// Why a template cannot be used.
@@ -60,8 +61,8 @@ pub(super) enum TemplateError {
     /// It uses more of the template language than facts.
     #[error(
         "{{{{{0}}}}} is not supported; a template may use {{{{.Type}}}}, {{{{.TimeStamp}}}} and {{{{.Meta.NAME}}}}, where \
-         NAME is Message, OriginatingRequest, Path, Origin, Key, Org, Reason, TriggerLimit, UsagePercentage, APIID or \
-         CircuitEvent"
+         NAME is Message, OriginatingRequest, Path, Origin, Key, Org, Reason, TriggerLimit, UsagePercentage, APIID, \
+         CircuitEvent or HostInfo.CheckURL"
     )]
     Action(String),
 }
@@ -133,6 +134,7 @@ impl Fact {
             ".Meta.UsagePercentage" => Self::UsagePercentage,
             ".Meta.APIID" => Self::ApiId,
             ".Meta.CircuitEvent" => Self::CircuitEvent,
+            ".Meta.HostInfo.CheckURL" => Self::CheckUrl,
             _ => return None,
         })
     }
@@ -154,6 +156,7 @@ impl Fact {
             (Self::UsagePercentage, Subject::Quota { usage, .. }) => usage.to_string().into(),
             (Self::ApiId, Subject::Circuit { api_id, .. }) => api_id.into(),
             (Self::CircuitEvent, Subject::Circuit { event, .. }) => event.to_string().into(),
+            (Self::CheckUrl, Subject::Host(report)) => report.url.as_str().into(),
             // The event has no such fact.
             (
                 Self::Path
@@ -164,7 +167,8 @@ impl Fact {
                 | Self::TriggerLimit
                 | Self::UsagePercentage
                 | Self::ApiId
-                | Self::CircuitEvent,
+                | Self::CircuitEvent
+                | Self::CheckUrl,
                 _,
             ) => "".into(),
         }

@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::budget::{HELD, Share};
 use super::copying::Copying;
 use super::gunzip::Gunzip;
+use super::limited::Limited;
 use super::streaming::Streaming;
 
 /// A body that streams, or one that is in memory.
@@ -30,6 +31,8 @@ pub enum Body {
     Packed(Box<Gunzip>),
     /// Still on the wire, to be copied on the way.
     Copying(Box<Copying>),
+    /// Still on the wire, and only for so long.
+    Limited(Box<Limited>),
 }
 
 /// Why a body could not be read.
@@ -78,7 +81,7 @@ impl Body {
     pub fn bytes(&self) -> Option<&Bytes> {
         match self {
             Self::Whole { bytes, .. } => Some(bytes),
-            Self::Stream(_) | Self::Packed(_) | Self::Copying(_) => None,
+            Self::Stream(_) | Self::Packed(_) | Self::Copying(_) | Self::Limited(_) => None,
         }
     }
 
@@ -87,7 +90,9 @@ impl Body {
     pub fn take(&mut self) -> Self {
         match self {
             Self::Whole { bytes, chunked } => Self::Whole { bytes: bytes.clone(), chunked: *chunked },
-            Self::Stream(_) | Self::Packed(_) | Self::Copying(_) => std::mem::replace(self, Self::empty()),
+            Self::Stream(_) | Self::Packed(_) | Self::Copying(_) | Self::Limited(_) => {
+                std::mem::replace(self, Self::empty())
+            }
         }
     }
 }
@@ -141,6 +146,7 @@ impl HttpBody for Body {
             Self::Stream(stream) => stream.poll(cx),
             Self::Packed(gunzip) => gunzip.poll(cx),
             Self::Copying(copying) => copying.poll(cx),
+            Self::Limited(limited) => limited.poll(cx),
             Self::Whole { bytes, .. } if bytes.is_empty() => Poll::Ready(None),
             Self::Whole { bytes, .. } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
         }
@@ -151,6 +157,7 @@ impl HttpBody for Body {
             Self::Stream(stream) => stream.is_end(),
             Self::Packed(_) => false,
             Self::Copying(copying) => copying.is_end(),
+            Self::Limited(limited) => limited.body.is_end_stream(),
             Self::Whole { bytes, .. } => bytes.is_empty(),
         }
     }
@@ -159,6 +166,7 @@ impl HttpBody for Body {
         match self {
             Self::Stream(stream) => stream.size_hint(),
             Self::Copying(copying) => copying.size_hint(),
+            Self::Limited(limited) => limited.body.size_hint(),
             Self::Whole { chunked: true, .. } | Self::Packed(_) => SizeHint::default(),
             Self::Whole { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
         }

@@ -63,7 +63,7 @@ impl Head {
         let host = headers.remove(HOST);
         let host = uri.authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok()).or(host);
         if version == Version::HTTP_2 {
-            uri = origin_form(uri);
+            uri = origin_form(uri)?;
             join_cookies(&mut headers);
         }
         let target = Target::from_uri(&uri)?;
@@ -107,11 +107,12 @@ impl Head {
     }
 }
 
-/// The path that an HTTP/2 client asked for: scheme and host came beside it, not in it.
-fn origin_form(uri: Uri) -> Uri {
+/// The path that an HTTP/2 client asked for: scheme and host came beside it, not in it. One that asks
+/// for none, or for a tunnel, breaks the rules.
+fn origin_form(uri: Uri) -> Result<Uri, TargetError> {
     match uri.path_and_query() {
-        Some(path) => Uri::from(path.clone()),
-        None => uri,
+        Some(path) if !uri.path().is_empty() => Ok(Uri::from(path.clone())),
+        _ => Err(TargetError::Empty),
     }
 }
 
@@ -179,6 +180,17 @@ mod tests {
             ("h2.test", "/x?y".to_owned(), "/x?y")
         );
         assert_eq!(head.headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+    }
+
+    #[test]
+    fn an_http2_head_without_a_path_is_none() {
+        for request in [http::Request::connect("h2.test:80"), http::Request::builder().uri(Uri::default())] {
+            let mut parts = request.version(Version::HTTP_2).body(()).unwrap().into_parts().0;
+            if parts.method != Method::CONNECT {
+                parts.uri = Uri::from_parts(http::uri::Parts::default()).unwrap();
+            }
+            assert!(matches!(Head::new(parts), Err(HeadError::Target(TargetError::Empty))));
+        }
     }
 
     #[test]

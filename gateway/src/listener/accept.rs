@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,10 +54,23 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Accepts for ever.
-    pub(super) async fn hand_out(&self, crew: &Crew, mut porter: Porter) {
+    /// Accepts until it is told to close; who has come by then is let in.
+    pub(super) async fn hand_out(self, crew: &Crew, mut porter: Porter, close: impl Future<Output = ()>) {
+        let mut close = pin!(close);
         loop {
-            crew.take(self.accept(&mut porter).await);
+            tokio::select! {
+                biased;
+                () = &mut close => break,
+                accepted = self.accept(&mut porter) => crew.take(accepted),
+            }
+        }
+        if let Ok(socket) = self.socket.into_std() {
+            // No more than could wait: some may come without end.
+            for (socket, peer) in (0..BACKLOG).map_while(|_| socket.accept().ok()) {
+                if let Some(accepted) = porter.admit_late(socket, peer) {
+                    crew.take(accepted);
+                }
+            }
         }
     }
 
@@ -96,6 +110,15 @@ impl Porter {
                 None
             }
         }
+    }
+
+    /// The same for one whose port closes.
+    fn admit_late(&mut self, socket: std::net::TcpStream, peer: SocketAddr) -> Option<Accepted> {
+        socket
+            .set_nonblocking(true)
+            .and_then(|()| TcpStream::from_std(socket))
+            .ok()
+            .and_then(|socket| self.admit(socket, peer))
     }
 
     fn turn_away(&mut self, full: Full, peer: SocketAddr) {

@@ -42,6 +42,8 @@ const TAKEN_BACK: usize = 20;
 const HEADERS: usize = 100;
 /// How long a connection that was told to end may be silent.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long one may be silent whose request may have come just before it was told to end.
+const LAST_MOMENT: Duration = Duration::from_millis(100);
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,12 +91,15 @@ async fn beginning<T>(
     limit: Duration,
     drained: &mut Drained,
 ) -> io::Result<T> {
+    let mut future = pin!(future);
     tokio::select! {
         biased;
-        begun = future => begun,
-        () = drained.wait() => Err(io::Error::other("the gateway stops")),
-        () = tokio::time::sleep(limit) => Err(io::ErrorKind::TimedOut.into()),
+        begun = &mut future => return begun,
+        () = drained.wait() => {}
+        () = tokio::time::sleep(limit) => return Err(io::ErrorKind::TimedOut.into()),
     }
+    let begun = tokio::time::timeout(LAST_MOMENT, future).await;
+    begun.unwrap_or_else(|_| Err(io::Error::other("the gateway stops")))
 }
 
 impl Client {

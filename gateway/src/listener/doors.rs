@@ -37,7 +37,10 @@ pub(super) struct Doors {
 /// An open port.
 struct Open {
     secure: bool,
+    /// Ends those who are inside.
     closed: watch::Sender<bool>,
+    /// Lets nobody in any more.
+    close: oneshot::Sender<()>,
     accepting: JoinHandle<()>,
 }
 
@@ -74,8 +77,9 @@ impl Doors {
         let tls = self.tls.clone().filter(|_| secure);
         let entrance = Arc::new(Entrance { door, tls, closed: closing });
         let porter = Porter::new(Arc::clone(&self.admission), entrance);
-        let crew = self.crew.clone();
-        Open { secure, closed, accepting: tokio::spawn(async move { listener.hand_out(&crew, porter).await }) }
+        let (crew, (close, told)) = (self.crew.clone(), oneshot::channel());
+        let accepting = async move { listener.hand_out(&crew, porter, async { drop(told.await) }).await };
+        Open { secure, closed, close, accepting: tokio::spawn(accepting) }
     }
 
     /// Does what is asked for, for ever.
@@ -119,9 +123,8 @@ impl Doors {
     /// Nobody new is let in.
     pub(super) async fn close(self) {
         for open in self.fixed.into_iter().chain(self.apis.into_values()) {
-            open.accepting.abort();
-            // What was accepted before is on its way to a worker.
-            let _ = open.accepting.await;
+            // The workers end what goes on.
+            drop(open.let_nobody_in().await);
         }
     }
 }
@@ -129,9 +132,14 @@ impl Doors {
 impl Open {
     /// Requests under way finish.
     async fn close(self) {
-        self.accepting.abort();
+        self.let_nobody_in().await.send_replace(true);
+    }
+
+    /// Who has come before is on the way to a worker.
+    async fn let_nobody_in(self) -> watch::Sender<bool> {
+        drop(self.close);
         let _ = self.accepting.await;
-        self.closed.send_replace(true);
+        self.closed
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tests hosts again and again, so that requests go to those that work.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::HOST;
@@ -15,7 +15,10 @@ use tracing::{info, warn};
 use super::client::{Client, ClientError};
 use super::host::{Change, Host};
 use super::origin::Origin;
+use crate::api::Api;
 use crate::config::UptimeTests;
+use crate::definition::HostCheck;
+use crate::event::{Event, HostReport, Name, Subject};
 use crate::exchange::Body;
 use crate::listener::Gateway;
 
@@ -29,6 +32,8 @@ pub struct Check {
     pub(super) origin: Arc<Origin>,
     pub(super) timeout: Duration,
     pub(super) question: Question,
+    /// As the definition has it.
+    pub(super) written: Arc<HostCheck>,
 }
 
 /// What a host is asked.
@@ -71,32 +76,50 @@ pub async fn watch(gateway: Arc<Gateway>, client: Client) {
     let client = Arc::new(client);
     loop {
         let mut asked = JoinSet::new();
-        for check in checks(&gateway) {
+        for (api, check) in checks(&gateway) {
             let client = Arc::clone(&client);
-            asked.spawn(async move { check.run(&client, tests).await });
+            asked.spawn(async move {
+                if let Some(event) = check.run(&api.id, &client, tests).await {
+                    api.chain.tell_of_host(event);
+                }
+            });
         }
         while asked.join_next().await.is_some() {}
         tokio::time::sleep(tests.pause).await;
     }
 }
 
-fn checks(gateway: &Gateway) -> Vec<Check> {
+fn checks(gateway: &Gateway) -> Vec<(Arc<Api>, Check)> {
     let registry = gateway.registry.load();
-    registry.apis().iter().flat_map(|api| api.chain.upstream_checks()).cloned().collect()
+    let of =
+        |api: &Arc<Api>| api.chain.upstream_checks().iter().map(|check| (Arc::clone(api), check.clone())).collect();
+    registry.apis().iter().flat_map::<Vec<_>, _>(of).collect()
 }
 
 impl Check {
-    async fn run(&self, client: &Client, tests: UptimeTests) {
+    /// Asks; what it changed is to be told.
+    async fn run(&self, api_id: &str, client: &Client, tests: UptimeTests) -> Option<Event> {
+        let started = Instant::now();
         let asked = tokio::time::timeout(self.timeout, self.ask(client)).await;
         let passed = asked.unwrap_or(Err(CheckError::Late));
-        // Whoever is to be told of changes is told here.
-        match (self.host.note(passed.is_ok(), tests.failures), passed) {
-            (Some(Change::Up), _) => info!(host = self.host.name, "an upstream is up again"),
-            (Some(Change::Down), Err(error)) => {
+        let change = self.host.note(passed.is_ok(), tests.failures)?;
+        let status = match &passed {
+            Ok(()) => Some(StatusCode::OK.as_u16()),
+            Err(CheckError::Status(status)) => Some(status.as_u16()),
+            Err(_) => None,
+        };
+        let (name, message) = match (change, passed) {
+            (Change::Down, Err(error)) => {
                 warn!(host = self.host.name, %error, "an upstream is down by its uptime tests");
+                (Name::HostDown, "Uptime test failed")
             }
-            _ => {}
-        }
+            _ => {
+                info!(host = self.host.name, "an upstream is up again");
+                (Name::HostUp, "Uptime test succeeded")
+            }
+        };
+        let report = HostReport::new(&self.written, api_id, &self.host.name, status, started.elapsed());
+        Some(Event { name, message, subject: Subject::Host(Box::new(report)), at: SystemTime::now() })
     }
 
     async fn ask(&self, client: &Client) -> Result<(), CheckError> {

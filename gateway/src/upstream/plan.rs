@@ -130,7 +130,8 @@ impl<'a> Planner<'a> {
         let timeout = u64::try_from(written.timeout).ok().filter(|timeout| *timeout > 0);
         let host = self.ways.hosts.named(origin.authority.as_str());
         let question = if talks { Question::Talk(talk(written)) } else { request(written, &target, path)? };
-        Ok(Check { host, origin: Arc::new(origin), timeout: timeout.map_or(PATIENCE, Duration::from_nanos), question })
+        let timeout = timeout.map_or(PATIENCE, Duration::from_nanos);
+        Ok(Check { host, origin: Arc::new(origin), timeout, question, written: Arc::new(written.clone()) })
     }
 }
 
