@@ -22,7 +22,7 @@ pub use api::{Api, api};
 pub use authority::Authority;
 pub use client::{Answer, Connection, request};
 pub use dispatcher::RawDispatcher;
-pub use example::{example, node_example, python_example};
+pub use example::{Language, example};
 pub use gateway::{Gateway, outrigger};
 pub use plugin::{PluginServer, host, serve};
 pub use process::Process;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 
-use crate::harness::{Connection, Gateway, Upstream, api, example, request, until};
+use crate::harness::{Connection, Gateway, Language, Upstream, api, example, request, until};
 
 const CONNECTIONS: usize = 32;
 const REFUSED: &str = "{\n    \"error\": \"Middleware error\"\n}";
@@ -52,7 +52,7 @@ async fn call(gateway: std::net::SocketAddr, at: usize, seen: Arc<Seen>) -> usiz
 #[tokio::test]
 async fn while_a_plugin_server_is_away_requests_are_answered_500_and_after_its_return_served() {
     let upstream = Upstream::start().await;
-    let (process, plugin) = example("headers", "127.0.0.1:0").await;
+    let (process, plugin) = example(Language::Rust, "headers", "127.0.0.1:0").await;
     let address = plugin.address.clone();
     let gateway = Gateway::start(api(&upstream).pre(plugin)).await;
     let seen = Arc::new(Seen::default());
@@ -63,7 +63,7 @@ async fn while_a_plugin_server_is_away_requests_are_answered_500_and_after_its_r
     seen.all("every connection to be refused", &seen.refused).await;
     // Long enough for pauses between attempts to connect to grow, if they did.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let (_process, _) = example("headers", address.trim_start_matches("tcp://")).await;
+    let (_process, _) = example(Language::Rust, "headers", address.trim_start_matches("tcp://")).await;
     seen.all("every connection to be served again", &seen.served).await;
     seen.forget();
     seen.all("every connection to be served on", &seen.served).await;

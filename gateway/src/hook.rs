@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use coprocess::{Object, ResponseObject, ReturnOverrides};
+use coprocess::{Object, ReturnOverrides};
 
 pub use edit::EditError;
 pub use object::ObjectError;
@@ -88,10 +88,16 @@ impl Hook {
         let started = Instant::now();
         let returned =
             sockets.dispatcher.dispatch(Call { object, server }).await.map_err(|error| self.failed(error))?;
+        if let Some(request) = &returned.request {
+            let session = self.kind == HookType::CustomKeyCheck && returned.session.is_some();
+            self.trace(server, started, || edit::summary(request, session));
+        }
+        self.apply(returned, exchange)
+    }
+
+    /// Applies what the plugin returned to the exchange, whose body has been read.
+    pub fn apply(&self, returned: Object, exchange: &mut Exchange) -> Result<Returned, Stop> {
         let request = returned.request.ok_or_else(|| self.failed(HookFailure::Malformed("request")))?;
-        self.trace(server, started, || {
-            edit::summary(&request, self.kind == HookType::CustomKeyCheck && returned.session.is_some())
-        });
         let overrides = edit::apply(request, exchange).map_err(|error| self.failed(error))?;
         let returned = Returned { session: returned.session, metadata: returned.metadata };
         self.obey(overrides, &returned)?;
@@ -124,20 +130,35 @@ impl Hook {
     async fn call_and_rewrite(&self, exchange: &Exchange, reply: &mut Reply, sockets: &Sockets) -> Result<(), Failure> {
         let server = self.server()?;
         reply.body_mut().read(None).await.map_err(|error| self.failed(error))?;
-        let sent = reply::object(reply, self.raw_body_only).map_err(|error| self.failed(error))?;
-        let headers = sent.headers.clone();
-        let object = self.object(exchange, Some(sent))?;
+        let object = self.object(exchange, Some(reply))?;
+        let sent = object.response.as_ref().map(|response| response.headers.clone()).unwrap_or_default();
         let started = Instant::now();
         let returned =
             sockets.dispatcher.dispatch(Call { object, server }).await.map_err(|error| self.failed(error))?;
-        let response = returned.response.ok_or_else(|| self.failed(HookFailure::Malformed("response")))?;
-        self.trace(server, started, || reply::summary(&response, reply, &headers));
-        let head = exchange.head.method == http::Method::HEAD;
-        reply::apply(response, &headers, head, reply).map_err(|error| self.failed(error))
+        if let Some(response) = &returned.response {
+            self.trace(server, started, || reply::summary(response, reply, &sent));
+        }
+        self.apply_to_reply(returned, &sent, exchange, reply)
     }
 
-    fn object(&self, exchange: &Exchange, response: Option<ResponseObject>) -> Result<Object, Failure> {
+    /// Applies what the plugin returned to the reply; `sent` are the reply's `headers` that it got.
+    pub fn apply_to_reply(
+        &self,
+        returned: Object,
+        sent: &HashMap<String, String>,
+        exchange: &Exchange,
+        reply: &mut Reply,
+    ) -> Result<(), Failure> {
+        let response = returned.response.ok_or_else(|| self.failed(HookFailure::Malformed("response")))?;
+        let head_request = exchange.head.method == http::Method::HEAD;
+        reply::apply(response, sent, head_request, reply).map_err(|error| self.failed(error))
+    }
+
+    /// What the plugin is sent. Bodies that have not been read are left out.
+    pub fn object(&self, exchange: &Exchange, reply: Option<&Reply>) -> Result<Object, Failure> {
         let body = exchange.body.bytes().cloned().unwrap_or_default();
+        let response = reply.map(|reply| reply::object(reply, self.raw_body_only)).transpose();
+        let response = response.map_err(|error| self.failed(error))?;
         object::build(self, exchange, &body, response).map_err(|error| self.failed(error))
     }
 

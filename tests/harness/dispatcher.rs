@@ -24,7 +24,7 @@ impl RawDispatcher {
         let dispatcher = Self { answer: Arc::new(Mutex::new(Box::new(|object| object))) };
         let serving = DispatcherServer::new(dispatcher.clone());
         tokio::spawn(async move {
-            let incoming = tonic::transport::server::TcpIncoming::from(listener);
+            let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
             tonic::transport::Server::builder().add_service(serving).serve_with_incoming(incoming).await.unwrap();
         });
         (dispatcher, PluginServer::elsewhere(&address))

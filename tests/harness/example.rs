@@ -1,38 +1,59 @@
 //! The examples as processes, built through Cargo once per run so that none is stale.
 
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+
+use tokio::process::Command;
 
 use super::{PluginServer, Process};
 
+/// What an example is written in.
+#[derive(Clone, Copy)]
+pub enum Language {
+    Rust,
+    /// In the environment that `tests/run` makes for it.
+    Python,
+    /// With the packages that `tests/run` installs beside it.
+    Node,
+}
+
 /// Starts an example at this address; gives its process and where it listens.
-pub async fn example(name: &str, address: &str) -> (Process, PluginServer) {
+pub async fn example(language: Language, name: &str, address: &str) -> (Process, PluginServer) {
+    let mut command = match language {
+        Language::Rust => rust(name),
+        Language::Python => python(name),
+        Language::Node => node(name),
+    };
+    command.arg(address);
+    listening(Process::start(name, command)).await
+}
+
+fn rust(name: &str) -> Command {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(build);
-    let mut command = tokio::process::Command::new(folder().join("examples").join(name));
-    command.arg(address).env_clear();
-    listening(Process::start(name, command)).await
+    let mut command = Command::new(folder().join("examples").join(name));
+    command.env_clear();
+    command
 }
 
-/// Starts an example in Python, in the environment that `tests/run` makes for it.
-pub async fn python_example(name: &str, address: &str) -> (Process, PluginServer) {
+fn python(name: &str) -> Command {
     let python = folder().parent().unwrap().join("python/bin/python");
     assert!(python.exists(), "there is no {}; tests/run makes it", python.display());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/python").join(name);
-    let mut command = tokio::process::Command::new(python);
-    command.arg(script).arg(address).env_clear();
-    listening(Process::start(name, command)).await
+    let mut command = Command::new(python);
+    command.arg(examples().join(format!("python/{name}.py"))).env_clear();
+    command
 }
 
-/// Starts an example in Node, whose packages `tests/run` installs beside it.
-pub async fn node_example(name: &str, address: &str) -> (Process, PluginServer) {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/node");
-    let packages = examples.join("node_modules");
+fn node(name: &str) -> Command {
+    let packages = examples().join("node/node_modules");
     assert!(packages.exists(), "there is no {}; tests/run makes it", packages.display());
-    let mut command = tokio::process::Command::new("node");
-    command.arg(examples.join(name)).arg(address);
-    listening(Process::start(name, command)).await
+    let mut command = Command::new("node");
+    command.arg(examples().join(format!("node/{name}.js")));
+    command
+}
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
 }
 
 /// Waits for the line in which a plugin server says where it listens.
@@ -53,7 +74,7 @@ fn build() {
         "debug" => "dev",
         other => other,
     };
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = std::process::Command::new(env!("CARGO"));
     command.args(["build", "--quiet", "--workspace", "--examples", "--profile", profile, "--manifest-path"]);
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
     command.arg("--target-dir").arg(folder().parent().unwrap());

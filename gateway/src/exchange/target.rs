@@ -43,7 +43,7 @@ impl Target {
         }
     }
 
-    /// Parses a target: `/path?query`, `*` or `scheme://authority/path?query`; `#` starts no fragment.
+    /// Parses a target: `/path?query`, `*?query` or `scheme://authority/path?query`; `#` starts no fragment.
     pub fn parse(text: &str) -> Result<Self, TargetError> {
         if text.is_empty() {
             return Err(TargetError::Empty);
@@ -151,7 +151,7 @@ fn rooted(path: Cow<'_, str>) -> Cow<'_, str> {
 
 /// Splits `scheme://authority`, its scheme in lower case, from the path; `None` for a relative reference.
 fn split_origin(text: &str) -> Option<(Cow<'_, str>, &str)> {
-    if text.starts_with('/') || text == "*" {
+    if text.starts_with('/') || text == "*" || text.starts_with("*?") {
         return Some((Cow::Borrowed(""), text));
     }
     let (scheme, rest) = text.split_once("://")?;
@@ -268,6 +268,12 @@ mod tests {
     }
 
     #[test]
+    fn the_server_itself_may_be_asked_with_a_query() {
+        let changed = Target::parse("*").unwrap().with_query(Some("a=1"));
+        assert_eq!(Target::parse(changed.as_str()), Ok(changed));
+    }
+
+    #[test]
     fn what_is_no_target_is_refused() {
         assert_eq!(Target::parse(""), Err(TargetError::Empty));
         assert_eq!(Target::parse("foo"), Err(TargetError::Relative("foo".into())));
@@ -276,7 +282,7 @@ mod tests {
         assert_eq!(Target::parse("/%zz"), Err(TargetError::Escape("/%zz".into())));
         assert_eq!(Target::parse("/%1"), Err(TargetError::Escape("/%1".into())));
         assert_eq!(Target::parse("/a\nb"), Err(TargetError::Control("/a\nb".into())));
-        assert!(Target::parse("*").is_ok());
+        assert!(Target::parse("*").is_ok() && Target::parse("*x").is_err());
     }
 
     #[test]

@@ -20,6 +20,17 @@ pub enum EditError {
     /// A status that HTTP does not have, for a reply.
     #[error("the plugin returned response.status_code {0}; use 200 to 999")]
     StatusCode(i32),
+    /// More headers than any message has.
+    #[error("the plugin returned {0} headers; a message can have {MOST_HEADERS}")]
+    Headers(usize),
+}
+
+/// How many headers a message can have; well below what a `HeaderMap` can hold, as the gateway adds its own.
+const MOST_HEADERS: usize = 16_384;
+
+/// Refuses more headers than a message can have.
+pub(super) fn check_headers(count: usize) -> Result<(), EditError> {
+    if count > MOST_HEADERS { Err(EditError::Headers(count)) } else { Ok(()) }
 }
 
 /// Applies body, headers, query, url and method, in this order; gives the overrides back.
@@ -28,7 +39,7 @@ pub(super) fn apply(request: MiniRequestObject, exchange: &mut Exchange) -> Resu
         exchange.body.replace(request.raw_body);
     }
     let head = &mut exchange.head;
-    edit_headers(head, &request.delete_headers, request.set_headers);
+    edit_headers(head, &request.delete_headers, request.set_headers)?;
     let pending = exchange.passage.pending.as_deref_mut();
     let (rewrite, method) =
         pending.map_or((None, None), |Pending { target, method }| (target.as_mut(), method.as_mut()));
@@ -49,7 +60,8 @@ pub(super) fn apply(request: MiniRequestObject, exchange: &mut Exchange) -> Resu
 }
 
 /// Deletions first, so that a plugin can replace; `Host` is not theirs to change.
-fn edit_headers(head: &mut Head, delete: &[String], set: HashMap<String, String>) {
+fn edit_headers(head: &mut Head, delete: &[String], set: HashMap<String, String>) -> Result<(), EditError> {
+    check_headers(head.headers.len() + set.len())?;
     for name in delete {
         head.remove(name);
     }
@@ -61,6 +73,7 @@ fn edit_headers(head: &mut Head, delete: &[String], set: HashMap<String, String>
             _ => head.unsendable.headers.push((name, value)),
         }
     }
+    Ok(())
 }
 
 /// Of a request that is rewritten the url is the new target as it is; parameters are edited in the old one.
@@ -157,23 +170,29 @@ mod tests {
     #[test]
     fn set_wins_over_delete_and_replaces_all_values() {
         let mut head = head();
-        edit_headers(&mut head, &["X-A".into()], map(&[("x-a", "9")]));
+        edit_headers(&mut head, &["X-A".into()], map(&[("x-a", "9")])).unwrap();
         assert_eq!(head.headers.get_all("x-a").iter().collect::<Vec<_>>(), ["9"]);
     }
 
     #[test]
     fn the_host_stays_whatever_a_plugin_writes() {
         let mut head = head();
-        edit_headers(&mut head, &["Host".into()], map(&[("Host", "evil.test")]));
+        edit_headers(&mut head, &["Host".into()], map(&[("Host", "evil.test")])).unwrap();
         assert_eq!((head.host.unwrap().to_str().unwrap(), head.headers.get(HOST)), ("h.test", None));
+    }
+
+    #[test]
+    fn more_headers_than_a_message_can_have_are_refused() {
+        let set = (0..40_000).map(|n| (format!("x-{n}"), String::new())).collect();
+        assert!(matches!(edit_headers(&mut head(), &[], set), Err(EditError::Headers(_))));
     }
 
     #[test]
     fn illegal_headers_are_kept_aside_until_a_hook_deletes_them() {
         let mut head = head();
-        edit_headers(&mut head, &[], map(&[("bad name", "v"), ("X-A", "a\r\nX-B: b")]));
+        edit_headers(&mut head, &[], map(&[("bad name", "v"), ("X-A", "a\r\nX-B: b")])).unwrap();
         assert_eq!((head.unsendable.headers.len(), head.headers.get("x-a")), (2, None));
-        edit_headers(&mut head, &["BAD name".into(), "x-a".into()], HashMap::new());
+        edit_headers(&mut head, &["BAD name".into(), "x-a".into()], HashMap::new()).unwrap();
         assert!(head.unsendable.is_empty());
     }
 
@@ -183,6 +202,8 @@ mod tests {
         assert_eq!(target("/x", "/q?b=2", &[], &[]), "/q");
         assert_eq!(target("/x?a=1", "/q", &[], &[]), "/q?a=1");
         assert_eq!(target("/x?a=1&b=2", "/x?b=2&a=1", &[], &[]), "/x?b=2&a=1");
+        assert_eq!(target("/x?a=1", "*", &[], &[]), "*?a=1");
+        assert_eq!(target("*?a=1", "*?a=1", &[], &[("b", "2")]), "*?a=1&b=2");
     }
 
     #[test]

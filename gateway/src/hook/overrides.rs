@@ -6,7 +6,7 @@ use coprocess::ReturnOverrides;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::edit::EditError;
+use super::edit::{EditError, check_headers};
 use crate::error::Refusal;
 use crate::exchange::{Body, Reply};
 use crate::upstream::is_hop_by_hop;
@@ -31,6 +31,7 @@ pub(super) fn verdict(overrides: ReturnOverrides, token: impl FnOnce() -> String
     let status = u16::try_from(code).ok().filter(|code| *code >= 200).and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(EditError::ResponseCode(code))?;
     let text = if overrides.response_error.is_empty() { overrides.response_body } else { overrides.response_error };
+    check_headers(overrides.headers.len())?;
     let headers = headers(&overrides.headers);
     if code >= 400 && !overrides.override_error {
         let text = if text.is_empty() { "Key not authorised".to_owned() } else { text };
@@ -149,6 +150,16 @@ mod tests {
         for code in [1, 99, 101, 199, 1000] {
             assert!(matches!(over(code, "x", true), Err(EditError::ResponseCode(c)) if c == code));
         }
+    }
+
+    #[test]
+    fn more_headers_than_a_message_can_have_are_refused() {
+        let answer = |count: i32| {
+            let headers = (0..count).map(|n| (format!("x-{n}"), String::new())).collect();
+            verdict(ReturnOverrides { response_code: 200, headers, ..Default::default() }, String::new)
+        };
+        assert!(answer(16_384).is_ok());
+        assert!(matches!(answer(40_000), Err(EditError::Headers(40_000))));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use coprocess::{Header, ResponseObject};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 
-use super::edit::EditError;
+use super::edit::{EditError, check_headers};
 use super::object::{ObjectError, first_values, text};
 use super::overrides::header;
 use super::{text_of, with_bytes};
@@ -44,6 +44,8 @@ pub(super) fn apply(
     if let Some(status) = status(response.status_code)? {
         *reply.status_mut() = status;
     }
+    let values = response.multivalue_headers.iter().map(|entry| entry.values.len().max(1)).sum::<usize>();
+    check_headers(response.headers.len() + values)?;
     let length = reply.headers().get(CONTENT_LENGTH).filter(|_| head_request).cloned();
     let entries = synchronise(&response.headers, response.multivalue_headers, sent);
     *reply.headers_mut() = header_map(&entries);
@@ -88,7 +90,7 @@ fn synchronise(headers: &HashMap<String, String>, mut all: Vec<Header>, sent: &H
 }
 
 fn header_map(entries: &[Header]) -> HeaderMap {
-    let mut out = HeaderMap::with_capacity(entries.len());
+    let mut out = HeaderMap::new();
     for entry in entries {
         for value in &entry.values {
             if let Some((name, value)) = header(&entry.key, value) {
@@ -160,6 +162,15 @@ mod tests {
         };
         assert_eq!((apply(0).unwrap(), apply(418).unwrap()), (201, 418));
         assert!([-1, 99, 101, 1000].into_iter().all(|code| apply(code).is_err()));
+    }
+
+    #[test]
+    fn more_headers_than_a_message_can_have_are_refused() {
+        let mut reply = reply();
+        let multivalue_headers = (0..40_000).map(|n| entry(&format!("x-{n}"), &["1"])).collect();
+        let response = ResponseObject { multivalue_headers, ..Default::default() };
+        let applied = apply(response, &HashMap::new(), false, &mut reply);
+        assert!(matches!(applied, Err(EditError::Headers(40_000))));
     }
 
     #[test]
