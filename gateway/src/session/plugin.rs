@@ -75,7 +75,7 @@ pub(super) fn for_plugin(state: &State, key_id: &str) -> SessionState {
         quota_renews: state.quota_renews,
         quota_remaining: state.quota_remaining,
         quota_renewal_rate: state.quota_renewal_rate,
-        access_rights: state.access_rights.iter().map(|(id, rights)| (id.clone(), for_rights(rights))).collect(),
+        access_rights: state.access_rights.iter().map(|(id, rights)| (id.clone(), for_rights(id, rights))).collect(),
         org_id: state.org_id.clone(),
         oauth_client_id: state.oauth_client_id.clone(),
         oauth_keys: state.oauth_keys.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
@@ -105,13 +105,19 @@ pub(super) fn for_plugin(state: &State, key_id: &str) -> SessionState {
     }
 }
 
-fn for_rights(rights: &AccessDefinition) -> coprocess::AccessDefinition {
+/// Rights that say nothing name their API: written empty, they would be left out of the map's entry,
+/// which some decoders do not take.
+fn for_rights(id: &str, rights: &AccessDefinition) -> coprocess::AccessDefinition {
     let url = |url: &AllowedUrl| AccessSpec { url: url.url.clone(), methods: url.methods.clone() };
-    coprocess::AccessDefinition {
+    let told = coprocess::AccessDefinition {
         api_name: rights.api_name.clone(),
         api_id: rights.api_id.clone(),
         versions: rights.versions.clone(),
         allowed_urls: rights.allowed_urls.iter().map(url).collect(),
+    };
+    match told == coprocess::AccessDefinition::default() {
+        true => coprocess::AccessDefinition { api_id: id.to_owned(), ..told },
+        false => told,
     }
 }
 
@@ -164,6 +170,12 @@ mod tests {
             ..SessionState::default()
         };
         assert_eq!(for_plugin(&from_plugin(returned.clone()), "k"), returned);
+    }
+
+    #[test]
+    fn rights_that_say_nothing_name_their_api() {
+        let state = State { access_rights: [("i".to_owned(), Box::default())].into(), ..State::default() };
+        assert_eq!(for_plugin(&state, "").access_rights["i"].api_id, "i");
     }
 
     #[test]
