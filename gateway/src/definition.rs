@@ -3,10 +3,12 @@
 //! A definition that asks for a step that is not built is not served at all: without the
 //! step it would let through what its owner wanted stopped.
 
+mod auth;
 mod checks;
 pub(crate) mod duration;
 mod error;
 mod events;
+mod hooks;
 mod listen_path;
 mod overrides;
 mod rules;
@@ -19,8 +21,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub use self::auth::{AuthConfig, BasicAuth, JwksUri, Provider, ScopeClaim, Scopes};
 pub use self::error::{DefinitionError, Refusal};
 pub use self::events::{EventHandler, EventHandlers, PLUGIN as PLUGIN_HANDLER};
+pub use self::hooks::{CustomMiddleware, ExtractorConfig, Hook, IdExtractor, SessionCache};
 pub use self::overrides::{ErrorMatch, ErrorOverride, ErrorOverrides, ErrorResponse};
 pub use self::upstream::{CheckCommand, HostCheck, Transport, UptimeTests};
 pub use self::version::NoVersion;
@@ -182,162 +186,6 @@ pub struct Definition {
     pub enable_ip_blacklisting: bool,
     /// Whether a list without such certainty does not count.
     pub ip_access_control_disabled: bool,
-}
-
-/// The hooks of an API.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct CustomMiddleware {
-    /// What runs them.
-    pub driver: String,
-    /// Before anything that knows the caller.
-    pub pre: Vec<Hook>,
-    /// The one that decides who is calling.
-    pub auth_check: Hook,
-    /// Once the caller is known.
-    pub post_key_auth: Vec<Hook>,
-    /// Before the upstream.
-    pub post: Vec<Hook>,
-    /// After the upstream.
-    pub response: Vec<Hook>,
-    /// How the auth hook is spared calls.
-    pub id_extractor: IdExtractor,
-}
-
-/// One configured call.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Hook {
-    /// What the plugin server knows it by.
-    pub name: String,
-    /// Whether it is left out.
-    pub disabled: bool,
-    /// Whether the body travels as bytes only.
-    pub raw_body_only: bool,
-    /// The file of a plugin that runs elsewhere.
-    pub path: String,
-    /// The plugin server to call; the one named `default` if empty.
-    pub server: String,
-}
-
-/// How a session id is read from a request.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct IdExtractor {
-    /// Whether it is left out.
-    pub disabled: bool,
-    /// Where to look.
-    pub extract_from: String,
-    /// By which rule.
-    pub extract_with: String,
-    /// The rule's particulars.
-    pub extractor_config: ExtractorConfig,
-    /// Whether ids are this API's own: without it, APIs of one organisation share sessions.
-    pub api_scoped: bool,
-    /// What else is remembered of callers.
-    pub session_cache: SessionCache,
-}
-
-/// What is remembered of callers beyond sessions whose deadline lies ahead; nothing unless positive.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct SessionCache {
-    /// Seconds for which the plugin's refusals are remembered.
-    pub remember_refusals_seconds: u32,
-    /// Seconds ahead of its deadline that a session in use is made anew.
-    pub refresh_ahead_seconds: u32,
-    /// Seconds after its deadline that a session counts while the plugin server is away.
-    pub serve_stale_seconds: u32,
-}
-
-/// The particulars of an id extractor.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct ExtractorConfig {
-    /// The header.
-    pub header_name: String,
-    /// The form field.
-    pub param_name: String,
-    /// An expression in the syntax of RE2.
-    pub regex_expression: String,
-    /// Which of all its matches.
-    pub regex_match_index: i64,
-    /// A path.
-    pub xpath_expression: String,
-}
-
-/// Where a method of auth finds what it checks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct AuthConfig {
-    /// The scheme's name.
-    pub name: String,
-    /// The header; `Authorization` if empty.
-    pub auth_header_name: String,
-    /// Whether no header is read.
-    pub disable_header: bool,
-    /// Whether a query parameter is read.
-    pub use_param: bool,
-    /// The query parameter; named like the header if empty.
-    pub param_name: String,
-    /// Whether a cookie is read.
-    pub use_cookie: bool,
-    /// The cookie; named like the header if empty.
-    pub cookie_name: String,
-    /// Whether a key may be known by the client's certificate.
-    pub use_certificate: bool,
-}
-
-/// How passwords are found and remembered.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct BasicAuth {
-    /// Whether each password is hashed anew.
-    pub disable_caching: bool,
-    /// Seconds for which a right password is remembered.
-    pub cache_ttl: i64,
-    /// Whether a body may carry what no header does.
-    pub extract_from_body: bool,
-    /// Finds the user name in the body.
-    pub body_user_regexp: String,
-    /// Finds the password in the body.
-    pub body_password_regexp: String,
-}
-
-/// A published set of keys.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct JwksUri {
-    /// Where it is.
-    pub url: String,
-    /// Seconds for which it counts.
-    pub cache_timeout: i64,
-}
-
-/// The policies that scopes stand for.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Scopes {
-    /// Those in JWTs.
-    pub jwt: ScopeClaim,
-}
-
-/// The scopes of a token.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct ScopeClaim {
-    /// The claim that lists them.
-    pub scope_claim_name: String,
-    /// The policy of each.
-    pub scope_to_policy: BTreeMap<String, String>,
-}
-
-/// A source of keys.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Provider {
-    /// What kind it is.
-    pub storage_engine: String,
 }
 
 /// The way in and the way out.
