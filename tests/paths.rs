@@ -98,13 +98,15 @@ async fn post_hooks_see_the_new_method_and_an_impossible_one_is_refused() {
 async fn headers_change_on_the_paths_that_say_so() {
     let upstream = Upstream::start().await;
     let change = json!({"path": "/a", "method": "GET", "delete_headers": ["X-Old"], "add_headers": {"X-New": "1"}});
-    let back = json!({"path": "/a", "method": "GET", "add_headers": {"X-Back": "2"}});
+    let back = json!({"path": "/a", "method": "GET", "add_headers": {"X-Back": "2", "X-All": "path"}});
     let rules = paths(json!({"transform_headers": [change], "transform_response_headers": [back]}));
-    let gateway = Gateway::start(api(&upstream).with(rules)).await;
+    let all = json!({"version_data": {"versions": {"Default": {"global_response_headers": {"X-All": "all"}}}}});
+    let gateway = Gateway::start(api(&upstream).with(rules).with(all)).await;
     for (path, old, new, back) in [("/a", None, Some("1"), Some("2")), ("/b", Some("0"), None, None)] {
         let answer = gateway.send(request("GET", path).header("X-Old", "0"), "").await;
         let received = upstream.last();
         assert_eq!((received.header("X-Old"), received.header("X-New"), answer.header("X-Back")), (old, new, back));
+        assert_eq!(answer.header("X-All"), Some("all"), "what is for all paths comes last");
     }
 }
 

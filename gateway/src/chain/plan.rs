@@ -93,10 +93,10 @@ pub(super) struct Plan {
 /// What replies go through before response hooks see them.
 #[derive(Default)]
 pub(super) struct Replies {
-    /// Headers that every reply gets or loses, one change after the other.
-    pub(super) headers: Vec<HeaderChange>,
     /// Headers that replies for some paths get or lose.
     pub(super) path_headers: Option<Endpoints<HeaderChange>>,
+    /// Headers that every reply gets or loses after that, one change after the other.
+    pub(super) headers: Vec<HeaderChange>,
     /// When the version ends.
     pub(super) expires: Option<HeaderValue>,
     /// Names the version to clients that named none.
@@ -175,7 +175,7 @@ impl Plan {
         if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(End::Reply(reply));
         }
-        for change in self.replies.headers.iter().chain(path_headers) {
+        for change in path_headers.into_iter().chain(&self.replies.headers) {
             change.run_on_reply(exchange, &mut reply);
         }
         for hook in &self.response {
