@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::{Api, Port};
 use crate::chain::{Elsewhere, LoopError, VersionError};
 use crate::error::Failure;
@@ -44,7 +46,7 @@ struct Site {
 /// Routes of one host: the longest listen path wins.
 #[derive(Default)]
 struct Table {
-    literal: HashMap<String, Arc<Api>>,
+    literal: HashMap<String, Arc<Api>, RandomState>,
     /// Lengths of the literal paths, longest first.
     lengths: Vec<usize>,
     patterns: Vec<(ListenPath, Arc<Api>)>,

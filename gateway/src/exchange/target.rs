@@ -110,7 +110,9 @@ impl Target {
 
     /// Scheme and authority of an absolute URL.
     pub fn origin(&self) -> Option<(&str, &str)> {
-        self.text[..self.path_at].split_once("://")
+        let origin = &self.text[..self.path_at];
+        // Most have none, and a search for a text is not free.
+        if origin.is_empty() { None } else { origin.split_once("://") }
     }
 
     /// Path and query, without an origin.

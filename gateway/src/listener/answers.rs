@@ -24,11 +24,16 @@ impl Answers<'_> {
     }
 
     /// The upstream's answer, unless something stands in its place.
-    pub(super) async fn of_upstream(&self, mut reply: Reply) -> Reply {
-        let status = reply.status();
-        if self.exchange.notes.upstream.is_none() || !self.overrides.concern(status) {
+    pub(super) async fn of_upstream(&self, reply: Reply) -> Reply {
+        if self.exchange.notes.upstream.is_none() || !self.overrides.concern(reply.status()) {
             return reply;
         }
+        // Rare and large: it must not make every request's future large.
+        Box::pin(self.in_place_of(reply)).await
+    }
+
+    async fn in_place_of(&self, mut reply: Reply) -> Reply {
+        let status = reply.status();
         // One that breaks off is the upstream's own.
         let Ok(body) = reply.body_mut().read(None).await.cloned() else { return reply };
         let Some(instead) = self.overrides.of_reply(status, &body) else { return reply };

@@ -7,11 +7,13 @@ mod vigil;
 
 use std::convert::Infallible;
 use std::io;
+use std::iter;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::header::CONNECTION;
 use http::{HeaderValue, Request};
 use hyper::body::Incoming;
@@ -194,6 +196,18 @@ impl Client {
         front_door::answer(gateway, sockets, request, address, *door, &activity.uploads).await
     }
 
+    /// Done when the connection should end; an error if that cannot wait for requests under way.
+    async fn told_to_end(&self, vigil: &mut Vigil, drained: &mut Drained) -> io::Result<()> {
+        tokio::select! {
+            () = drained.wait() => Ok(()),
+            () = self.last_request.notified() => Ok(()),
+            trouble = vigil.trouble(&self.activity) => match trouble {
+                Trouble::Idle => Ok(()),
+                trouble => Err(io::Error::other(trouble)),
+            },
+        }
+    }
+
     /// Goes on until the connection ends by itself, or is told to by `end`; then requests under way finish.
     async fn converse<C>(
         &self,
@@ -206,16 +220,14 @@ impl Client {
         C: Future<Output = hyper::Result<()>>,
     {
         let mut connection = pin!(connection);
+        // A set of one: it is looked at when it has woken, and not with each of the connection's steps.
+        let mut told: FuturesUnordered<_> = iter::once(self.told_to_end(&mut vigil, &mut drained)).collect();
         tokio::select! {
             biased;
             ended = &mut connection => return ended.map_err(io::Error::other),
-            () = drained.wait() => {}
-            () = self.last_request.notified() => {}
-            trouble = vigil.trouble(&self.activity) => match trouble {
-                Trouble::Idle => {}
-                trouble => return Err(io::Error::other(trouble)),
-            }
+            Some(told) = told.next() => told?,
         }
+        drop(told);
         end(connection.as_mut());
         let mut vigil = vigil.farewell(FAREWELL);
         tokio::select! {

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,7 +71,9 @@ impl Client {
 
     /// Sends a request and waits for the head of its response.
     pub(super) async fn send(&self, to: &Origin, request: Request<Body>) -> Result<Answer, ClientError> {
-        match tokio::time::timeout(self.timeout, self.send_unlimited(to, request)).await {
+        // Pinned here, it is not moved into the timeout.
+        let attempt = pin!(self.send_unlimited(to, request));
+        match tokio::time::timeout(self.timeout, attempt).await {
             Ok(result) => result,
             Err(_) => {
                 if to.transport.may_multiplex() {
@@ -97,11 +100,15 @@ impl Client {
                 },
             }
         }
-        // Rare and large, both: they must not make every request's future large.
+        // Rare and large: it must not make every request's future large.
+        Box::pin(self.send_anew(to, &shelf, request)).await
+    }
+
+    async fn send_anew(&self, to: &Origin, shelf: &Arc<Shelf>, request: Request<Body>) -> Result<Answer, ClientError> {
         if to.transport.may_multiplex() {
-            return Box::pin(self.send_multiplexed(to, &shelf, request)).await;
+            return self.send_multiplexed(to, shelf, request).await;
         }
-        match Box::pin(self.connector.connect(to)).await? {
+        match self.connector.connect(to).await? {
             Sender::Http1(sender) => over_http1(shelf.lease(sender), request).await,
             Sender::Http2(sender) => over_http2(sender, to, request).await,
         }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use hyper::client::conn::http1::SendRequest;
 use hyper::client::conn::http2;
 
@@ -13,7 +14,7 @@ use crate::exchange::Body;
 /// The idle connections of one worker.
 #[derive(Debug)]
 pub(super) struct Pool {
-    shelves: Mutex<HashMap<String, Arc<Shelf>>>,
+    shelves: Mutex<HashMap<String, Arc<Shelf>, RandomState>>,
     per_host: usize,
     keep: Duration,
     max_age: Option<Duration>,
@@ -55,7 +56,7 @@ impl Pool {
     /// Keeps up to `per_host` connections to each host, each idle for `keep` at most; none is used
     /// once it is older than `max_age`.
     pub(super) fn new(per_host: usize, keep: Duration, max_age: Option<Duration>) -> Self {
-        Self { shelves: Mutex::new(HashMap::new()), per_host, keep, max_age }
+        Self { shelves: Mutex::default(), per_host, keep, max_age }
     }
 
     /// Where the connections to this host are kept.
