@@ -87,7 +87,7 @@ async fn a_user_gets_in_with_the_right_password_only() {
 }
 
 /// A JWT that is signed with HMAC.
-fn jwt(secret: &[u8], claims: &Value) -> String {
+pub fn jwt(secret: &[u8], claims: &Value) -> String {
     encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(secret)).unwrap()
 }
 

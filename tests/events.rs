@@ -28,16 +28,16 @@ impl Plugin for Ear {
     }
 }
 
-async fn ear() -> (PluginServer, UnboundedReceiver<Event>) {
+pub async fn ear() -> (PluginServer, UnboundedReceiver<Event>) {
     let (tell, told) = unbounded_channel();
     (serve(Ear(tell)).await, told)
 }
 
-async fn heard(told: &mut UnboundedReceiver<Event>) -> Event {
+pub async fn heard(told: &mut UnboundedReceiver<Event>) -> Event {
     within("an event", told.recv()).await.unwrap()
 }
 
-fn plugin(name: &str) -> Value {
+pub fn plugin(name: &str) -> Value {
     json!({"handler_name": "cp_dynamic_handler", "handler_meta": {"name": name}})
 }
 
@@ -86,7 +86,7 @@ async fn an_upstream_that_goes_down_and_comes_back_is_told_of() {
 }
 
 /// An API for keys, with these handlers of `AuthFailure`.
-fn protected(upstream: &Upstream, handlers: &[Value]) -> Api {
+pub fn protected(upstream: &Upstream, handlers: &[Value]) -> Api {
     api(upstream).with(json!({
         "use_keyless": false,
         "custom_middleware": {"driver": "grpc"},
@@ -94,7 +94,7 @@ fn protected(upstream: &Upstream, handlers: &[Value]) -> Api {
     }))
 }
 
-fn with_plugin(api: Api, server: &PluginServer) -> Setup {
+pub fn with_plugin(api: Api, server: &PluginServer) -> Setup {
     let options = json!({"enable_coprocess": true, "coprocess_grpc_server": server.address});
     Setup::from(api).conf(json!({"coprocess_options": options, "secret": "s"}))
 }

@@ -1,10 +1,13 @@
 //! Headers that every request or reply of an API gets or loses.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::Response;
 use http_body_util::Full;
 use outrigger_plugin::{AuthRequest, HookResult, Plugin, Session};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::auth::jwt;
 use crate::harness::{Gateway, Setup, Upstream, api, request, serve};
 
 struct Doorkeeper;
@@ -89,6 +92,86 @@ async fn variables_tell_of_the_request_as_it_came_whatever_auth_and_upstream_mad
     assert_eq!(["X-Path", "X-Form"].map(|name| answer.header(name)), [Some("/x y"), Some("a:1;b:2")]);
     assert!(answer.header("X-Request").is_some_and(|id| id.len() == 36));
     assert_eq!(answer.header("X-Request"), received.header("X-Request"));
+}
+
+/// An API for callers with JWTs, whose policy is this one.
+fn for_jwts(upstream: &Upstream, change: Value, mut policy: Value) -> Setup {
+    policy["id"] = "gold".into();
+    policy["org_id"] = "default".into();
+    policy["access_rights"] = json!({"api": {"api_id": "api", "versions": ["Default"]}});
+    let jwts = json!({"use_keyless": false, "enable_jwt": true, "jwt_signing_method": "hmac",
+        "jwt_source": STANDARD.encode("s3cret"), "jwt_default_policies": ["gold"], "enable_context_vars": true});
+    Setup::from(api(upstream).with(jwts).with(change))
+        .conf(json!({"policies": {"policy_source": "file", "policy_record_name": "policies.json"}}))
+        .file("policies.json", json!({ "gold": policy }).to_string())
+}
+
+async fn with_claims(gateway: &Gateway, path: &str, claims: Value) -> crate::harness::Answer {
+    let call = request("GET", path).header("Authorization", format!("Bearer {}", jwt(b"s3cret", &claims)));
+    gateway.send(call, "").await
+}
+
+#[tokio::test]
+async fn variables_tell_of_the_caller_its_claims_and_what_is_left_to_it() {
+    let upstream = Upstream::start().await;
+    let change = json!({"version_data": {"versions": {"Default": {
+        "use_extended_paths": true,
+        "extended_paths": {"url_rewrites": [
+            {"path": "/me", "method": "GET", "match_pattern": "/me", "rewrite_to": "/users/$tyk_context.jwt_claims_sub"},
+        ]},
+        "global_headers": {
+            "X-Claims": "$tyk_context.jwt_claims_sub/$tyk_context.jwt_claims_n/$tyk_context.jwt_claims_roles/\
+                         $tyk_context.jwt_claims_alg/$tyk_context.jwt_claims_none",
+            "X-Rate": "$tyk_context.rate_limit_limit/$tyk_context.rate_limit_remaining/$tyk_context.rate_limit_reset",
+            "X-Quota": "$tyk_context.quota_limit/$tyk_context.quota_remaining",
+            "X-Reset": "$tyk_context.quota_reset",
+            "X-Token": "$tyk_context.token",
+            "X-All": "[$tyk_context.headers]",
+        },
+        "global_response_headers": {"X-For": "$tyk_context.jwt_claims_sub"},
+    }}}});
+    let policy = json!({"rate": 5, "per": 3600, "quota_max": 9, "quota_renewal_rate": 3600});
+    let gateway = Gateway::start(for_jwts(&upstream, change, policy)).await;
+
+    let claims = json!({"sub": "ann", "n": 1_893_456_789, "roles": ["a", "b"]});
+    let answer = with_claims(&gateway, "/me", claims).await;
+    assert_eq!((answer.status(), answer.header("X-For")), (200, Some("ann")));
+    assert_eq!(answer.header("X-Ratelimit-Limit"), Some("9"), "clients are told of the quota as before");
+    let received = upstream.request();
+    let header = |name: &str| received.header(name).unwrap_or_default().to_owned();
+    assert_eq!(received.target, "/users/ann");
+    assert_eq!(header("X-Claims"), "ann/1893456789/a,b/HS256/");
+    assert_eq!((header("X-Quota"), header("X-All")), ("9/8".to_owned(), "[]".to_owned()));
+    let rate = header("X-Rate");
+    let reset: u64 = rate.strip_prefix("5/4/").unwrap().parse().unwrap();
+    assert!((3500..=3600).contains(&reset), "{rate}");
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let renews: u64 = header("X-Reset").parse().unwrap();
+    assert!((now + 3500..=now + 3600).contains(&renews), "{renews}");
+    assert!(header("X-Token").starts_with("default"), "{}", header("X-Token"));
+}
+
+#[tokio::test]
+async fn a_claim_can_name_the_counters_of_callers_though_no_rule_uses_it() {
+    let upstream = Upstream::start().await;
+    let meta = json!({"rate_limit_pattern": "tenant-$tyk_context.jwt_claims_tenant"});
+    let policy = json!({"rate": 1, "per": 3600, "meta_data": meta});
+    let gateway = Gateway::start(for_jwts(&upstream, json!({}), policy)).await;
+    for (owner, tenant, status) in [("ann", "a", 200), ("bob", "a", 429), ("eve", "b", 200)] {
+        let answer = with_claims(&gateway, "/x", json!({"sub": owner, "tenant": tenant})).await;
+        assert_eq!(answer.status(), status, "{owner} of {tenant}");
+    }
+}
+
+#[tokio::test]
+async fn a_variable_without_anything_to_tell_of_is_empty() {
+    let upstream = Upstream::start().await;
+    let names = ["token", "jwt_claims_sub", "rate_limit_limit", "rate_limit_reset", "quota_limit", "quota_remaining"];
+    let all: String = names.iter().map(|name| format!("$tyk_context.{name}|")).collect();
+    let headers = json!({"version_data": {"versions": {"Default": {"global_headers": {"X-All": all}}}}});
+    let gateway = Gateway::start(api(&upstream).with(json!({"enable_context_vars": true})).with(headers)).await;
+    assert_eq!(gateway.get("/x").await.status(), 200);
+    assert_eq!(upstream.request().header("X-All"), Some("||||||"));
 }
 
 #[tokio::test]

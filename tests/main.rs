@@ -41,6 +41,7 @@ mod reloads;
 mod secure_clients;
 mod sessions;
 mod shared_store;
+mod smoothing;
 mod streaming;
 mod supervisor;
 mod upgrades;

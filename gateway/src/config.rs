@@ -240,10 +240,13 @@ impl Config {
         if let Some((path, value, why)) = survey.refused.into_iter().next() {
             return Err(origins.unusable(&path, value, why.to_owned()));
         }
-        let written = json::shape(document).map_err(|error| origins.misshapen(error))?;
+        let written: written::Written = json::shape(document).map_err(|error| origins.misshapen(error))?;
+        let smooths = written.enable_rate_limit_smoothing;
         let (config, problems) = validate::validate(written, port, &origins)?;
+        let unsmoothed = config.limits.unsmoothed().filter(|_| smooths);
+        let unsupported = survey.unsupported.into_iter().chain(unsmoothed).collect();
         let unknown = survey.unknown.into_iter().chain(overlay.unknown).collect();
-        Ok(Loaded { config, file, unsupported: survey.unsupported, unknown, problems })
+        Ok(Loaded { config, file, unsupported, unknown, problems })
     }
 }
 

@@ -36,7 +36,7 @@ pub use streaming::Streaming;
 pub(crate) use target::unescape;
 pub use target::{Target, TargetError};
 pub use upgrade::Upgrade;
-pub use variables::{Context, Scope, Secrets, Template, UnsupportedVariable};
+pub use variables::{Context, Memory, Scope, Secrets, Template, UnsupportedVariable};
 pub use wire::wire;
 
 use crate::session::Session;

@@ -9,6 +9,7 @@ mod patterns;
 mod plugin;
 pub mod policy;
 mod size;
+mod smoothing;
 mod state;
 pub mod windows;
 
@@ -21,9 +22,13 @@ use self::grant::Grants;
 
 pub use grant::{Grant, Quota, Rate, Throttle};
 pub use plugin::from_plugin;
+pub use smoothing::{Shift, Smoothing};
 pub use state::{
     AccessDefinition, AllowedUrl, BasicAuth, Endpoint, EndpointLimit, EndpointMethod, Jwt, Limit, Monitor, State,
 };
+
+/// The metadata entry that names a session's counters.
+const PATTERN: &str = "rate_limit_pattern";
 
 /// Why a session does not let its caller in.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -73,6 +78,8 @@ pub struct Session {
 /// What was left of a quota when a request had been counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
+    /// Of so many requests.
+    pub limit: i64,
     /// Requests.
     pub remaining: i64,
     /// Unix seconds.
@@ -105,6 +112,11 @@ impl Session {
     pub fn quota(&self, api_id: &Arc<str>, left: Option<Left>) -> [i64; 3] {
         let [max, remaining, renews] = self.grant(api_id).figures;
         left.map_or([max, remaining, renews], |left| [max, left.remaining, left.renews])
+    }
+
+    /// What names its counters in its key's place, if it names them itself.
+    pub fn pattern(&self) -> Option<&str> {
+        self.state.meta_data.get(PATTERN)?.as_str()
     }
 
     /// The session as plugins get it.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::config;
+use crate::session::{Shift, Smoothing};
 
 pub use embedded::Embedded;
 pub use redis::Redis;
@@ -92,6 +93,8 @@ pub struct RateCount<'a> {
     pub per: f64,
     /// Only asks.
     pub dry_run: bool,
+    /// How the limit follows the requests, in Redis; elsewhere it is always the rate.
+    pub smoothing: Option<&'a Smoothing>,
 }
 
 /// At most `max` requests until the counter renews; refused requests are counted too.
@@ -119,6 +122,10 @@ pub struct Counted {
 pub struct Rated {
     /// Whether the request may pass.
     pub admitted: bool,
+    /// How many may pass now: the rate, or less where it is smoothed.
+    pub limit: f64,
+    /// How this request changed that.
+    pub shift: Option<Shift>,
     /// Requests in the window before this one.
     pub used: u64,
     /// When the oldest of them leaves the window, in seconds from now; if there was none, this one's `per`.

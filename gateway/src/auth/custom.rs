@@ -7,9 +7,11 @@ use std::sync::Arc;
 use super::credential::Source;
 use super::extractor::IdExtractor;
 use super::keys::Keys;
+use super::lookup::Lookup;
 use super::methods::Identity;
 use super::session_cache::SessionCache;
 use crate::clock;
+use crate::definition::{Definition, Refusal};
 use crate::error::{Failure, Stop};
 use crate::exchange::Exchange;
 use crate::hook::{Hook, Returned};
@@ -24,12 +26,10 @@ pub struct CustomAuth {
     pub hook: Hook,
     /// Where others expect the credential; the plugin reads what it likes.
     pub source: Source,
-    /// The API's organisation, whatever the plugin says.
-    pub org_id: Arc<str>,
-    /// The sessions that are stored.
-    pub keys: Arc<Keys>,
+    /// The sessions that are stored, all of the API's organisation, whatever the plugin says.
+    lookup: Lookup,
     /// How long they are.
-    pub lifetimes: Lifetimes,
+    lifetimes: Lifetimes,
     /// What tells callers apart before the plugin does.
     pub extraction: Option<Extraction>,
 }
@@ -43,6 +43,18 @@ pub struct Extraction {
 }
 
 impl CustomAuth {
+    /// Reads where others expect the credential; the hook decides.
+    pub fn compile(
+        definition: &Definition,
+        hook: Hook,
+        keys: Arc<Keys>,
+        lifetimes: Lifetimes,
+        extraction: Option<Extraction>,
+    ) -> Result<Self, Refusal> {
+        let source = Source::compile(definition, "coprocess")?;
+        Ok(Self { hook, source, lookup: Lookup::new(keys, &definition.org_id), lifetimes, extraction })
+    }
+
     /// Says who is calling.
     pub(super) async fn run(
         self: &Arc<Self>,
@@ -56,7 +68,7 @@ impl CustomAuth {
     }
 
     fn session_id(&self, value: &[u8]) -> String {
-        self.keys.hashing().session_id(&self.org_id, value)
+        self.lookup.hashing().session_id(&self.lookup.org_id, value)
     }
 
     /// Calls the plugin; the session that it returns is stored.
@@ -64,14 +76,15 @@ impl CustomAuth {
         let returned = self.hook.run(exchange, sockets).await?;
         let (mut state, token) = self.state(returned)?;
         let id = id.unwrap_or(token);
-        let policies = self.keys.policies();
+        let Lookup { keys, org_id } = &self.lookup;
+        let policies = keys.policies();
         let refused = |error| Failure::NoSession(format!("its session cannot be used: {error}").into());
-        policies.apply(&mut state, &self.org_id).map_err(refused)?;
-        if let Some(stored) = self.stored(&sockets.store, &id).await {
+        policies.apply(&mut state, org_id).map_err(refused)?;
+        if let Some(stored) = self.lookup.find(&sockets.store, &id).await {
             carry_over(&stored.state, &mut state);
         }
-        policies.apply(&mut state, &self.org_id).map_err(refused)?;
-        let session = Session::new(state, self.keys.key(&id));
+        policies.apply(&mut state, org_id).map_err(refused)?;
+        let session = Session::new(state, keys.key(&id));
         self.save(&sockets.store, &session).await;
         Ok(Arc::new(session))
     }
@@ -82,22 +95,13 @@ impl CustomAuth {
         let mut session = returned.session.ok_or(Failure::NoSession("it returned no session".into()))?;
         session.metadata.extend(returned.metadata);
         let token = token.ok_or(Failure::NoSession("it returned no metadata entry \"token\"".into()))?;
-        session.org_id = self.org_id.to_string();
+        session.org_id = self.lookup.org_id.to_string();
         Ok((from_plugin(session), token))
-    }
-
-    /// A store that does not answer knows nobody: the plugin decides.
-    async fn stored(&self, store: &Store, id: &str) -> Option<Arc<Session>> {
-        let found = self.keys.find(store, &self.org_id, id).await;
-        found.unwrap_or_else(|error| {
-            tracing::error!(%error, "a session could not be looked up");
-            None
-        })
     }
 
     async fn save(&self, store: &Store, session: &Session) {
         let lifetime = self.lifetimes.of(&session.state, clock::unix_seconds());
-        if let Err(error) = self.keys.save(store, session, lifetime).await {
+        if let Err(error) = self.lookup.keys.save(store, session, lifetime).await {
             tracing::error!(%error, "a session could not be stored");
         }
     }
@@ -105,7 +109,7 @@ impl CustomAuth {
     /// A session in use starts its lifetime anew.
     async fn touch(&self, store: &Store, session: &Session) {
         if let Some(lifetime) = self.lifetimes.of(&session.state, clock::unix_seconds())
-            && let Err(error) = self.keys.touch(store, &session.key, lifetime).await
+            && let Err(error) = self.lookup.keys.touch(store, &session.key, lifetime).await
         {
             tracing::error!(%error, "the lifetime of a session could not be renewed");
         }

@@ -76,15 +76,20 @@ impl JwtAuth {
     /// The session that the token stands for; the first token of an owner makes it.
     pub async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Arc<Session>, Stop> {
         let credential = self.source.read(&exchange.head).ok_or(AuthError::from(JwtError::Missing))?;
-        Ok(self.identify(strip_bearer(&credential), sockets).await.map_err(AuthError::from)?)
+        let token = Statement::parse(strip_bearer(&credential)).ok_or(JwtError::Untrusted("it cannot be read"));
+        let token = token.map_err(AuthError::from)?;
+        let session = self.identify(&token, sockets).await.map_err(AuthError::from)?;
+        if let Some(context) = &mut exchange.context {
+            context.note_claims(&session, || token.into_members());
+        }
+        Ok(session)
     }
 
-    async fn identify(&self, token: &str, sockets: &Sockets) -> Result<Arc<Session>, JwtError> {
-        let token = Statement::parse(token).ok_or(JwtError::Untrusted("it cannot be read"))?;
+    async fn identify(&self, token: &Statement<'_>, sockets: &Sockets) -> Result<Arc<Session>, JwtError> {
         let algorithm = self.method.algorithm(token.alg()).ok_or(JwtError::Method)?;
         let (key, caller) = match &self.keys {
             KeySource::PerCaller => {
-                let session = self.caller(&token, sockets).await?;
+                let session = self.caller(token, sockets).await?;
                 (self.secret(&session)?, Some(session))
             }
             KeySource::Fixed(key) => (Arc::clone(key), None),
@@ -97,7 +102,7 @@ impl JwtAuth {
         self.skews.check(&token.claims, now)?;
         match caller {
             Some(session) => Ok(session),
-            None => self.owner(&token, sockets, now).await,
+            None => self.owner(token, sockets, now).await,
         }
     }
 

@@ -46,7 +46,7 @@ impl fmt::Debug for Lookup {
     }
 }
 
-/// Callers are refused meanwhile, so an operator must hear of it.
+/// Callers may be refused meanwhile, so an operator must hear of it.
 pub(super) fn report(error: &StoreError) {
-    tracing::error!(%error, "a caller is refused, because the store did not answer");
+    tracing::error!(%error, "the session of a caller could not be looked up or stored");
 }

@@ -65,7 +65,7 @@ pub fn compile(
             secrets: Some(Secrets { conf: &config.secrets, env: &|name| std::env::var(name).ok() }),
         },
         auth: auth.map(Arc::new),
-        limits: Arc::new(limits(definition, listen_path, config, shared)),
+        limits: Arc::new(limits(definition, listen_path, config, shared, reports.clone())),
         reports: reports.clone(),
         shelf: Shelf::of(definition, &shared.answers),
         shared,
@@ -153,7 +153,13 @@ impl Shared {
 }
 
 /// What sessions may do on the API.
-fn limits(definition: &Definition, listen_path: &ListenPath, config: &Config, shared: &Shared) -> Limits {
+fn limits(
+    definition: &Definition,
+    listen_path: &ListenPath,
+    config: &Config,
+    shared: &Shared,
+    reports: Option<Arc<Reports>>,
+) -> Limits {
     Limits {
         api_id: definition.api_id.as_str().into(),
         listen_path: listen_path.clone(),
@@ -161,7 +167,7 @@ fn limits(definition: &Definition, listen_path: &ListenPath, config: &Config, sh
         rate: !definition.disable_rate_limit,
         quota: !definition.disable_quota,
         context: definition.enable_context_vars,
-        headers: config.limits.headers,
         monitor: Monitor::of(Kind::Keys, config.monitor.as_ref(), &shared.events),
+        reports,
     }
 }

@@ -6,7 +6,7 @@ use crate::cluster::Nodes;
 use crate::config::RateLimiter;
 use crate::error::Failure;
 use crate::session::windows::{Verdict, Windows};
-use crate::session::{Denied, Quota, Rate, Throttle};
+use crate::session::{Denied, Quota, Rate, Shift, Throttle};
 use crate::store::{self, Count, QuotaCount, RateCount, Rated, Store, StoreError};
 
 /// Counts requests on rates and quotas, for all APIs of this process.
@@ -15,8 +15,8 @@ use crate::store::{self, Count, QuotaCount, RateCount, Rated, Store, StoreError}
 /// - in memory, on one node: R in each window, so at most 2 R in any P seconds;
 /// - in memory, on N nodes that know each other: R / N, rounded down, on each. A node that comes is
 ///   known within two seconds; until then each divides by the number it knows;
-/// - the sliding log: R in any P seconds, over all nodes, whose clocks must agree. Refused requests
-///   count too, so a client that goes on too fast stays out;
+/// - the sliding log: R in any P seconds, or less where the rate is smoothed, over all nodes, whose
+///   clocks must agree. Refused requests count too, so a client that goes on too fast stays out;
 /// - fixed windows in the store: R in each window of the clock, over all nodes, whose clocks must agree.
 pub struct Limiter {
     kind: RateLimiter,
@@ -41,6 +41,8 @@ pub(super) struct Counted {
     pub(super) quota: Option<store::Quota>,
     /// Whether it was over its rate first, and waited.
     pub(super) waited: bool,
+    /// How it changed the limit of a rate that is smoothed; the last change, if it waited.
+    pub(super) shift: Option<Shift>,
 }
 
 /// The store could not count the request.
@@ -57,7 +59,7 @@ pub(super) enum Uncounted {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     Memory { price: f64 },
-    Log,
+    Log { smooths: bool },
     Window,
 }
 
@@ -84,7 +86,9 @@ impl Limiter {
             }
             tokio::time::sleep(interval).await;
             if self.has_room(rate, store).await {
+                let shift = counted.shift;
                 counted = self.count_once(charge, store).await?;
+                counted.shift = counted.shift.or(shift);
             }
             counted.waited = true;
         }
@@ -99,7 +103,7 @@ impl Limiter {
                 let verdict = self.windows.count(&rate.name, rate.rate, rate.per, price, Instant::now());
                 count_quota(Some(verdict), quota.filter(|_| verdict.admitted), store).await
             }
-            Way::Log => count_in_log(rate, quota, store).await.map_err(Uncounted::Log),
+            Way::Log { smooths } => count_in_log(rate_count(rate, smooths), quota, store).await.map_err(Uncounted::Log),
             Way::Window => count_in_window(rate, quota, store).await.map_err(Uncounted::Window),
         }
     }
@@ -108,8 +112,8 @@ impl Limiter {
     async fn has_room(&self, rate: &Rate, store: &Store) -> bool {
         match way(self.kind, self.nodes.count(), rate) {
             Way::Memory { price } => self.windows.has_room(&rate.name, rate.rate, rate.per, price, Instant::now()),
-            Way::Log => {
-                let asked = Count { rate: Some(RateCount { dry_run: true, ..rate_count(rate) }), quota: None };
+            Way::Log { smooths } => {
+                let asked = Count { rate: Some(RateCount { dry_run: true, ..rate_count(rate, smooths) }), quota: None };
                 store.count(asked).await.is_ok_and(|counted| counted.rate.is_some_and(|rated| rated.admitted))
             }
             Way::Window => {
@@ -126,9 +130,9 @@ fn way(kind: RateLimiter, nodes: usize, rate: &Rate) -> Way {
         RateLimiter::Memory { threshold } => {
             let price = nodes.max(1) as f64;
             let divisible = nodes <= 1 || price * threshold < rate.rate / rate.per;
-            if divisible { Way::Memory { price } } else { Way::Log }
+            if divisible { Way::Memory { price } } else { Way::Log { smooths: false } }
         }
-        RateLimiter::SlidingLog => Way::Log,
+        RateLimiter::SlidingLog { smooths } => Way::Log { smooths },
         RateLimiter::FixedWindow => Way::Window,
     }
 }
@@ -138,19 +142,25 @@ async fn count_quota(
     quota: Option<QuotaCount<'_>>,
     store: &Store,
 ) -> Result<Counted, Uncounted> {
-    let Some(quota) = quota else { return Ok(Counted { rate, quota: None, waited: false }) };
+    let Some(quota) = quota else { return Ok(Counted { rate, quota: None, waited: false, shift: None }) };
     let counted = store.count(Count { rate: None, quota: Some(quota) }).await.map_err(Uncounted::Quota)?;
-    Ok(Counted { rate, quota: counted.quota, waited: false })
+    Ok(Counted { rate, quota: counted.quota, waited: false, shift: None })
 }
 
-async fn count_in_log(rate: &Rate, quota: Option<QuotaCount<'_>>, store: &Store) -> Result<Counted, StoreError> {
-    let counted = store.count(Count { rate: Some(rate_count(rate)), quota }).await?;
-    let verdict = |Rated { admitted, used, frees }: Rated| Verdict {
+async fn count_in_log(
+    rate: RateCount<'_>,
+    quota: Option<QuotaCount<'_>>,
+    store: &Store,
+) -> Result<Counted, StoreError> {
+    let counted = store.count(Count { rate: Some(rate), quota }).await?;
+    let verdict = |Rated { admitted, limit, used, frees, .. }: Rated| Verdict {
         admitted,
-        remaining: (rate.rate - used as f64 - 1.0).floor().max(0.0),
+        limit,
+        remaining: (limit - used as f64 - 1.0).floor().max(0.0),
         frees: Duration::try_from_secs_f64(frees).unwrap_or_default(),
     };
-    Ok(Counted { rate: counted.rate.map(verdict), quota: counted.quota, waited: false })
+    let shift = counted.rate.and_then(|rated| rated.shift);
+    Ok(Counted { rate: counted.rate.map(verdict), quota: counted.quota, waited: false, shift })
 }
 
 async fn count_in_window(rate: &Rate, quota: Option<QuotaCount<'_>>, store: &Store) -> Result<Counted, StoreError> {
@@ -158,8 +168,8 @@ async fn count_in_window(rate: &Rate, quota: Option<QuotaCount<'_>>, store: &Sto
     let window = QuotaCount { name: &name, max: rate.rate as i64, renewal: length };
     let (counted, quota) = store.count_in_window(window, quota).await?;
     let remaining = (rate.rate - counted.used as f64).floor().max(0.0);
-    let rate = Some(Verdict { admitted: fits(rate, counted.used), remaining, frees });
-    Ok(Counted { rate, quota, waited: false })
+    let rate = Some(Verdict { admitted: fits(rate, counted.used), limit: rate.rate, remaining, frees });
+    Ok(Counted { rate, quota, waited: false, shift: None })
 }
 
 /// The window of the clock that it is now.
@@ -189,8 +199,9 @@ fn fits(rate: &Rate, used: i64) -> bool {
     used <= rate.rate as i64
 }
 
-fn rate_count(rate: &Rate) -> RateCount<'_> {
-    RateCount { name: &rate.name, rate: rate.rate, per: rate.per, dry_run: false }
+fn rate_count(rate: &Rate, smooths: bool) -> RateCount<'_> {
+    let smoothing = rate.smoothing.as_deref().filter(|_| smooths);
+    RateCount { name: &rate.name, rate: rate.rate, per: rate.per, dry_run: false, smoothing }
 }
 
 fn quota_count(quota: &Quota) -> QuotaCount<'_> {
@@ -221,7 +232,7 @@ mod tests {
     fn nodes_divide_a_rate_that_is_high_enough_and_log_any_other() {
         let way = |nodes, requests| way(RateLimiter::Memory { threshold: 5.0 }, nodes, &rate(requests, 2.0));
         assert_eq!([way(0, 1.0), way(1, 1.0)], [Way::Memory { price: 1.0 }; 2]);
-        assert_eq!([way(2, 20.0), way(2, 21.0)], [Way::Log, Way::Memory { price: 2.0 }]);
+        assert_eq!([way(2, 20.0), way(2, 21.0)], [Way::Log { smooths: false }, Way::Memory { price: 2.0 }]);
     }
 
     #[test]
@@ -240,7 +251,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::Embedded(store::Embedded::open(folder.path()).unwrap());
         let (rate, throttle) = (rate(1.0, 1.0), |tries| Throttle { tries, interval: Duration::from_millis(300) });
-        for kind in [RateLimiter::Memory { threshold: 5.0 }, RateLimiter::SlidingLog, RateLimiter::FixedWindow] {
+        let log = RateLimiter::SlidingLog { smooths: false };
+        for kind in [RateLimiter::Memory { threshold: 5.0 }, log, RateLimiter::FixedWindow] {
             let limiter = Limiter::new(kind, Nodes::default());
             let count = async |tries| {
                 let charge = Charge { rate: Some(&rate), throttle: Some(throttle(tries)), quota: None };

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::Monitor;
 use super::endpoints::Endpoints;
 use super::limiter::{Charge, Counted, Limiter};
+use super::report::Reports;
 use crate::clock;
-use crate::config::RateHeaders;
 use crate::error::Failure;
 use crate::exchange::{Body, Exchange, RateFigures, Reply, Scope, Template};
 use crate::json;
@@ -34,14 +34,11 @@ pub struct Limits {
     pub quota: bool,
     /// Whether names of counters may have variables of the request in them.
     pub context: bool,
-    /// What clients are told.
-    pub headers: RateHeaders,
     /// Who is told how much of a quota is used.
     pub monitor: Option<Monitor>,
+    /// Who hears of limits that change.
+    pub(super) reports: Option<Arc<Reports>>,
 }
-
-/// The metadata entry that names a session's counters in its key's place.
-const PATTERN: &str = "rate_limit_pattern";
 
 impl Limits {
     /// Lets the session pass, or says why not.
@@ -58,7 +55,10 @@ impl Limits {
         let counted = self.limiter.count(Charge { rate, throttle: grant.throttle, quota }, store).await;
         let counted = counted.map_err(|uncounted| uncounted.refuse(Denied::Rate, Denied::Quota))?;
         exchange.standing.waited = counted.waited;
-        note_rate(self.headers, exchange, rate, &counted);
+        if let (Some(reports), Some(shift)) = (&self.reports, counted.shift) {
+            reports.tell_of_shift(shift, &session, exchange);
+        }
+        note_rate(exchange, &counted);
         check_rate(&counted, Denied::Rate)?;
         if let Some(quota) = quota {
             exchange.standing.quota = counted.quota.map(|counted| left(quota, counted));
@@ -104,8 +104,7 @@ impl Limits {
     /// What a session grants that names its counters itself. A name that cannot be made out, or is
     /// empty, does not count.
     fn named(&self, session: &Session, exchange: &Exchange) -> Option<Grant> {
-        let pattern = session.state.meta_data.get(PATTERN)?.as_str()?;
-        let template = Template::parse(pattern, Scope { context: self.context, secrets: None }).ok()?;
+        let template = Template::parse(session.pattern()?, Scope { context: self.context, secrets: None }).ok()?;
         let name = template.expand(exchange);
         (!name.is_empty()).then(|| Grant::compile(&session.state, &name, &self.api_id))
     }
@@ -127,8 +126,6 @@ pub struct ApiLimit {
     pub(super) paths: Option<Endpoints<Rate>>,
     /// Counts requests.
     pub limiter: Arc<Limiter>,
-    /// What clients are told.
-    pub headers: RateHeaders,
 }
 
 impl ApiLimit {
@@ -138,7 +135,7 @@ impl ApiLimit {
         let rate = own.or(self.rate.as_ref());
         let counted = self.limiter.count(Charge { rate, throttle: None, quota: None }, store).await;
         let counted = counted.map_err(|uncounted| uncounted.refuse(Denied::ApiRate, Denied::ApiRate))?;
-        note_rate(self.headers, exchange, rate, &counted);
+        note_rate(exchange, &counted);
         check_rate(&counted, Denied::ApiRate)
     }
 }
@@ -155,14 +152,11 @@ pub(super) fn check_quota(quota: &Quota, counted: &Counted, denied: Denied) -> R
 }
 
 fn left(quota: &Quota, store::Quota { used, renews }: store::Quota) -> Left {
-    Left { remaining: quota.max.saturating_sub(used).max(0), renews, own: quota.own }
+    Left { limit: quota.max, remaining: quota.max.saturating_sub(used).max(0), renews, own: quota.own }
 }
 
-/// The first limiter that counted the request tells the client about it.
-fn note_rate(headers: RateHeaders, exchange: &mut Exchange, rate: Option<&Rate>, counted: &Counted) {
-    if let (RateHeaders::Rates, None, Some(rate), Some(verdict)) = (headers, exchange.standing.rate, rate, counted.rate)
-    {
-        let Verdict { remaining, frees, .. } = verdict;
-        exchange.standing.rate = Some(RateFigures { limit: rate.rate, remaining, frees });
-    }
+/// The first limiter that counted the request is the one that is told of.
+fn note_rate(exchange: &mut Exchange, counted: &Counted) {
+    let figures = |Verdict { limit, remaining, frees, .. }: Verdict| RateFigures { limit, remaining, frees };
+    exchange.standing.rate = exchange.standing.rate.or(counted.rate.map(figures));
 }

@@ -21,7 +21,7 @@ use crate::auth::{Auth, Strip};
 use crate::certificate::Welcome;
 use crate::config::RateHeaders;
 use crate::error::{Failure, Stop};
-use crate::exchange::{Exchange, Reply, standing};
+use crate::exchange::{Exchange, Memory, Reply, standing};
 use crate::hook::Hook;
 use crate::session::Session;
 use crate::sockets::Sockets;
@@ -46,8 +46,8 @@ pub(super) enum Step {
     Organisation(Arc<Organisation>),
     /// How long bodies may be.
     Sizes(Box<SizeLimits>),
-    /// Remembers the request for variables; with `forms` the form in its body too.
-    Remember { forms: bool },
+    /// Remembers the request for variables.
+    Remember(Memory),
     /// The methods of auth.
     Auth(Arc<Auth>),
     /// Takes credentials out of the request.
@@ -232,7 +232,7 @@ impl Plan {
             if let Step::Addresses(_)
             | Step::Certificates(_)
             | Step::Organisation(_)
-            | Step::Remember { .. }
+            | Step::Remember(_)
             | Step::Auth(_) = step
             {
                 step.run(exchange, sockets).await?;
@@ -291,7 +291,7 @@ impl Step {
                 let known = exchange.passage.returned && exchange.session.is_some();
                 if known || exchange.passage.ignored { Ok(()) } else { auth.run(exchange, sockets).await }
             }
-            Self::Remember { forms } => Ok(exchange.remember(*forms).await.map_err(Failure::from)?),
+            Self::Remember(memory) => Ok(exchange.remember(*memory).await.map_err(Failure::from)?),
             Self::Strip(strip) => {
                 strip.run(&mut exchange.head);
                 Ok(())

@@ -9,9 +9,9 @@ use http_body::Body as _;
 
 use super::Chain;
 use crate::error::{Failure, Stop};
-use crate::event::{Event, Events, Handlers, Subject};
+use crate::event::{Event, Events, Handlers, Name, Subject};
 use crate::exchange::{Exchange, wire};
-use crate::session::Denied;
+use crate::session::{Denied, Session, Shift};
 
 /// The longest body that is told of; a longer one is left out.
 const LONGEST: u64 = 1 << 20;
@@ -24,6 +24,26 @@ pub(super) struct Reports {
     pub(super) events: Events,
     /// The API's organisation.
     pub(super) org_id: String,
+}
+
+impl Reports {
+    /// Tells that the limit of a session's rate changed with this request; its body is told of only if
+    /// it has been read, because the request goes on.
+    pub(super) fn tell_of_shift(&self, shift: Shift, session: &Session, exchange: &Exchange) {
+        let (name, message) = match shift {
+            Shift::Up => (Name::RateLimitSmoothingUp, "Rate limit increased with smoothing"),
+            Shift::Down => (Name::RateLimitSmoothingDown, "Rate limit decreased with smoothing"),
+        };
+        if !self.handlers.hear(name) {
+            return;
+        }
+        let wire = match self.handlers.want_request(name) {
+            true => wire(&exchange.head, exchange.body.bytes()),
+            false => Vec::new(),
+        };
+        let subject = subject(exchange, wire, session.key.id.to_string(), None);
+        self.events.tell(Event { name, message, subject, at: SystemTime::now() }, &self.handlers);
+    }
 }
 
 impl Chain {
@@ -53,17 +73,12 @@ impl Chain {
                 true => Box::pin(as_it_stands(exchange)).await,
                 false => Vec::new(),
             };
-            let head = &exchange.head;
-            let subject = Subject::Request {
-                wire,
-                path: head.target.decoded_path().into_owned(),
-                client: exchange.client.address(&head.headers).into_owned(),
-                key: self.key(stop, exchange, reports).into_owned(),
-                reason: match stop {
-                    Stop::Failure(Failure::Version(error)) => Some(error.answer().1),
-                    _ => None,
-                },
+            let key = self.key(stop, exchange, reports).into_owned();
+            let reason = match stop {
+                Stop::Failure(Failure::Version(error)) => Some(error.answer().1),
+                _ => None,
             };
+            let subject = subject(exchange, wire, key, reason);
             reports.events.tell(Event { name, message, subject, at }, &reports.handlers);
         }
     }
@@ -85,6 +100,12 @@ impl Chain {
             Stop::Answer(_) => "".into(),
         }
     }
+}
+
+fn subject(exchange: &Exchange, wire: Vec<u8>, key: String, reason: Option<&'static str>) -> Subject {
+    let head = &exchange.head;
+    let path = head.target.decoded_path().into_owned();
+    Subject::Request { wire, path, client: exchange.client.address(&head.headers).into_owned(), key, reason }
 }
 
 /// The request as HTTP would write it now.

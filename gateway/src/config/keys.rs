@@ -305,7 +305,7 @@ pub(super) static KEYS: &[Key] = &[
     honoured("enable_redis_rolling_limiter", Bool),
     honoured("enable_sentinel_rate_limiter", Bool),
     honoured("enable_fixed_window_rate_limiter", Bool),
-    unsupported("enable_rate_limit_smoothing", Bool, "rates are not smoothed"),
+    honoured("enable_rate_limit_smoothing", Bool),
     unsupported("enable_non_transactional_rate_limiter", Bool, ONE_LIMITER),
     honoured("drl_threshold", Float),
     unsupported("drl_notification_frequency", Int, "nodes say every two seconds that they are there"),

@@ -1,7 +1,7 @@
 //! How requests are counted, and what clients are told about it.
 
 use super::written::Written;
-use super::{ConfigError, Origins};
+use super::{ConfigError, Origins, Storage};
 use crate::json::short;
 
 /// How requests are counted, and what clients are told about it.
@@ -25,7 +25,10 @@ pub enum RateLimiter {
         threshold: f64,
     },
     /// A sliding log in the store, in which refused requests count too.
-    SlidingLog,
+    SlidingLog {
+        /// Whether the limits of sessions that want it follow the requests.
+        smooths: bool,
+    },
     /// Fixed windows in the store, aligned to the clock.
     FixedWindow,
 }
@@ -41,24 +44,36 @@ pub enum RateHeaders {
 
 const THRESHOLD: f64 = 5.0;
 
-pub(super) fn limits(written: &Written, origins: &Origins<'_>) -> Result<Limits, ConfigError> {
+pub(super) fn limits(written: &Written, storage: &Storage, origins: &Origins<'_>) -> Result<Limits, ConfigError> {
     let rates = written.rate_limit_response_headers == "rate_limits";
     Ok(Limits {
-        limiter: limiter(written, origins)?,
+        limiter: limiter(written, storage, origins)?,
         headers: if rates { RateHeaders::Rates } else { RateHeaders::Quotas },
         organisations: written.enforce_org_quotas,
     })
 }
 
-fn limiter(written: &Written, origins: &Origins<'_>) -> Result<RateLimiter, ConfigError> {
+impl Limits {
+    /// Whether no rate is smoothed: as keys without effect are told of.
+    pub(super) fn unsmoothed(&self) -> Option<(&'static str, &'static str)> {
+        const NEEDS: &str = "rates are smoothed only with enable_redis_rolling_limiter and a storage of type redis";
+        let smooths = self.limiter == RateLimiter::SlidingLog { smooths: true };
+        (!smooths).then_some(("enable_rate_limit_smoothing", NEEDS))
+    }
+}
+
+fn limiter(written: &Written, storage: &Storage, origins: &Origins<'_>) -> Result<RateLimiter, ConfigError> {
     let threshold = written.drl_threshold;
     if threshold < 0.0 {
         let remedy = "write a number of requests a second; 0 means 5".to_owned();
         return Err(origins.unusable("drl_threshold", short(&threshold.into()), remedy));
     }
+    let smooths = written.enable_rate_limit_smoothing && matches!(storage, Storage::Redis(_));
     Ok(match () {
         () if written.enable_fixed_window_rate_limiter => RateLimiter::FixedWindow,
-        () if written.enable_sentinel_rate_limiter || written.enable_redis_rolling_limiter => RateLimiter::SlidingLog,
+        () if written.enable_sentinel_rate_limiter || written.enable_redis_rolling_limiter => {
+            RateLimiter::SlidingLog { smooths }
+        }
         () => RateLimiter::Memory { threshold: if threshold == 0.0 { THRESHOLD } else { threshold } },
     })
 }
@@ -68,23 +83,44 @@ fn limiter(written: &Written, origins: &Origins<'_>) -> Result<RateLimiter, Conf
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::super::storage;
     use super::*;
 
-    fn read(change: impl FnOnce(&mut Written)) -> Result<RateLimiter, ConfigError> {
+    fn read(storage: &str, change: impl FnOnce(&mut Written)) -> Result<Limits, ConfigError> {
         let mut written = Written::default();
+        written.storage.kind = storage.to_owned();
         change(&mut written);
-        limiter(&written, &Origins { file: None, variables: &BTreeMap::new() })
+        let origins = Origins { file: None, variables: &BTreeMap::new() };
+        let storage = storage::storage(std::mem::take(&mut written.storage), &origins)?;
+        limits(&written, &storage, &origins)
+    }
+
+    fn limiter(change: impl FnOnce(&mut Written)) -> RateLimiter {
+        read("redis", change).unwrap().limiter
     }
 
     #[test]
     fn the_first_limiter_of_the_originals_order_counts() {
-        assert_eq!(read(|_| {}).unwrap(), RateLimiter::Memory { threshold: 5.0 });
-        assert_eq!(read(|written| written.drl_threshold = 2.0).unwrap(), RateLimiter::Memory { threshold: 2.0 });
-        assert_eq!(read(|written| written.enable_redis_rolling_limiter = true).unwrap(), RateLimiter::SlidingLog);
+        let log = RateLimiter::SlidingLog { smooths: false };
+        assert_eq!(limiter(|_| {}), RateLimiter::Memory { threshold: 5.0 });
+        assert_eq!(limiter(|written| written.drl_threshold = 2.0), RateLimiter::Memory { threshold: 2.0 });
+        assert_eq!(limiter(|written| written.enable_redis_rolling_limiter = true), log);
         let both = |written: &mut Written| {
             (written.enable_sentinel_rate_limiter, written.enable_fixed_window_rate_limiter) = (true, true);
         };
-        assert_eq!(read(both).unwrap(), RateLimiter::FixedWindow);
-        assert!(read(|written| written.drl_threshold = -1.0).is_err());
+        assert_eq!(limiter(both), RateLimiter::FixedWindow);
+        assert!(read("redis", |written| written.drl_threshold = -1.0).is_err());
+    }
+
+    #[test]
+    fn rates_are_smoothed_in_the_log_in_redis_only() {
+        let told = |storage, log| {
+            let limits = read(storage, |written| {
+                (written.enable_rate_limit_smoothing, written.enable_redis_rolling_limiter) = (true, log);
+            });
+            limits.unwrap().unsmoothed().map(|(key, _)| key)
+        };
+        assert_eq!(told("redis", true), None);
+        assert_eq!([told("redis", false), told("embedded", true)], [Some("enable_rate_limit_smoothing"); 2]);
     }
 }

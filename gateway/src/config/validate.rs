@@ -31,6 +31,7 @@ pub(super) fn validate(
     let Compiled { handlers: events, left_out } = Handlers::of_the_system(&written.event_handlers);
     problems
         .extend(left_out.into_iter().map(|found| origins.problem(&found.path, "left out".to_owned(), found.reason)));
+    let storage = storage::storage(std::mem::take(&mut written.storage), origins)?;
     let config = Config {
         listen: check.listen(&written, port)?,
         ports: ports::ports(&mut written, origins)?,
@@ -53,9 +54,9 @@ pub(super) fn validate(
         coprocess,
         keys: identity::keys(&written, origins)?,
         lifetimes: identity::lifetimes(&written),
-        limits: limits::limits(&written, origins)?,
+        limits: limits::limits(&written, &storage, origins)?,
         policies: identity::policies(std::mem::take(&mut written.policies), origins)?,
-        storage: storage::storage(std::mem::take(&mut written.storage), origins)?,
+        storage,
         control: control::control(&mut written, origins)?,
         messages: messages(&mut written),
         events,

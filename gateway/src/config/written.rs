@@ -65,6 +65,7 @@ pub(super) struct Written {
     pub(super) enable_fixed_window_rate_limiter: bool,
     pub(super) enable_sentinel_rate_limiter: bool,
     pub(super) enable_redis_rolling_limiter: bool,
+    pub(super) enable_rate_limit_smoothing: bool,
     pub(super) drl_threshold: f64,
     pub(super) rate_limit_response_headers: String,
     pub(super) enforce_org_quotas: bool,

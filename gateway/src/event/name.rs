@@ -9,6 +9,10 @@ pub enum Name {
     KeyExpired,
     /// The rate of a key or of an API was used up.
     RateLimitExceeded,
+    /// The limit of a key whose rate is smoothed rose.
+    RateLimitSmoothingUp,
+    /// It fell.
+    RateLimitSmoothingDown,
     /// The quota of a key was used up.
     QuotaExceeded,
     /// The quota of an organisation was used up.
@@ -38,10 +42,12 @@ pub enum Name {
 }
 
 /// Events of requests and upstreams: handlers stand in API definitions.
-pub(super) const OF_APIS: [Name; 12] = [
+pub(super) const OF_APIS: [Name; 14] = [
     Name::AuthFailure,
     Name::KeyExpired,
     Name::RateLimitExceeded,
+    Name::RateLimitSmoothingUp,
+    Name::RateLimitSmoothingDown,
     Name::QuotaExceeded,
     Name::OrgQuotaExceeded,
     Name::OrgRateLimitExceeded,
@@ -62,6 +68,8 @@ impl Name {
             Self::AuthFailure => "AuthFailure",
             Self::KeyExpired => "KeyExpired",
             Self::RateLimitExceeded => "RatelimitExceeded",
+            Self::RateLimitSmoothingUp => "RateLimitSmoothingUp",
+            Self::RateLimitSmoothingDown => "RateLimitSmoothingDown",
             Self::QuotaExceeded => "QuotaExceeded",
             Self::OrgQuotaExceeded => "OrgQuotaExceeded",
             Self::OrgRateLimitExceeded => "OrgRateLimitExceeded",

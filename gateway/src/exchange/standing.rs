@@ -15,7 +15,7 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 pub struct Standing {
     /// What is left of its quota.
     pub quota: Option<Left>,
-    /// What is left of its rate, if clients are told.
+    /// What is left of its rate.
     pub rate: Option<RateFigures>,
     /// Whether it was over its rate first, and waited.
     pub waited: bool,

@@ -4,15 +4,18 @@
 //! What a variable stands for is never searched for variables again, so a client cannot ask for any.
 
 mod context;
+mod figures;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Number, Value};
 use thiserror::Error;
 
-pub use self::context::Context;
 use self::context::Variable;
+pub use self::context::{Context, Memory};
+use self::figures::Figure;
 use super::{Exchange, query};
 
 /// What may stand before the name of a variable, after the dollar sign.
@@ -30,6 +33,9 @@ enum Piece {
     Text(String),
     Meta(String),
     Context(Variable),
+    Figure(Figure),
+    /// The id of the caller's key.
+    Token,
 }
 
 /// Which variables count, beside those of the session.
@@ -54,8 +60,9 @@ pub struct Secrets<'a> {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error(
     "the variable ${0} is not supported here: write $tyk_meta.NAME, $secret_env.NAME, $secret_conf.KEY or, of \
-     $tyk_context, headers_NAME, cookies_NAME, request_data_NAME, request_data, path, path_parts, remote_addr or \
-     request_id"
+     $tyk_context, headers_NAME, cookies_NAME, request_data_NAME, request_data, path, path_parts, remote_addr, \
+     request_id, token, jwt_claims_NAME, rate_limit_limit, rate_limit_remaining, rate_limit_reset, quota_limit, \
+     quota_remaining or quota_reset"
 )]
 pub struct UnsupportedVariable(String);
 
@@ -111,10 +118,15 @@ impl Template {
         self.variables().any(Variable::reads_form)
     }
 
+    /// Whether claims of a JWT have to be remembered for it.
+    pub fn reads_claims(&self) -> bool {
+        self.variables().any(|variable| matches!(variable, Variable::Claim(_)))
+    }
+
     fn variables(&self) -> impl Iterator<Item = &Variable> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Context(variable) => Some(variable),
-            Piece::Text(_) | Piece::Meta(_) => None,
+            Piece::Text(_) | Piece::Meta(_) | Piece::Figure(_) | Piece::Token => None,
         })
     }
 
@@ -129,6 +141,13 @@ impl Template {
                     let value = exchange.context.as_ref().map(|context| context.value(variable));
                     text.push_str(&value.unwrap_or_default());
                 }
+                Piece::Token => text.push_str(exchange.session.as_ref().map_or("", |session| &session.key.id)),
+                Piece::Figure(figure) => {
+                    if let Some(value) = figure.value(&exchange.standing) {
+                        // A text takes whatever is written.
+                        let _ = write!(text, "{value}");
+                    }
+                }
             }
         }
         text
@@ -141,13 +160,22 @@ impl Scope<'_> {
         match (kind, self.secrets) {
             ("tyk_meta.", _) => Ok(Piece::Meta(name.to_owned())),
             ("tyk_context.", _) if !self.context => Ok(Piece::Text(String::new())),
-            ("tyk_context.", _) => Variable::parse(name).map(Piece::Context).ok_or_else(unsupported),
+            ("tyk_context.", _) => about_request(name).ok_or_else(unsupported),
             ("secret_conf.", Some(secrets)) => Ok(secret(kind, name, secrets.conf.get(name).cloned())),
             ("secret_env.", Some(secrets)) => {
                 Ok(secret(kind, name, (secrets.env)(&format!("TYK_SECRET_{}", name.to_ascii_uppercase()))))
             }
             _ => Err(unsupported()),
         }
+    }
+}
+
+fn about_request(name: &str) -> Option<Piece> {
+    match name {
+        "token" => Some(Piece::Token),
+        // As in the original: only a template of a body could go through them.
+        "headers" => Some(Piece::Text(String::new())),
+        _ => Figure::parse(name).map(Piece::Figure).or_else(|| Variable::parse(name).map(Piece::Context)),
     }
 }
 

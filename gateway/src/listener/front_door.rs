@@ -12,6 +12,7 @@ use super::entrance::Door;
 use super::{Gateway, batch};
 use crate::api::Api;
 use crate::chain::{End, cors};
+use crate::config::RateHeaders;
 use crate::control;
 use crate::error::{Layers, Refusal, Stop};
 use crate::exchange::{
@@ -120,7 +121,8 @@ pub(super) async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, 
     if let Some(told) = access.exchange.passage.reply_headers.take() {
         cors::tell(*told, reply.headers_mut());
     }
-    if let Some(rate) = &access.exchange.standing.rate {
+    let told = gateway.config.limits.headers == RateHeaders::Rates;
+    if let Some(rate) = access.exchange.standing.rate.filter(|_| told) {
         rate.write(reply.headers_mut());
     }
     access.answered(reply.status());

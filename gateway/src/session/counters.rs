@@ -15,6 +15,11 @@ pub fn endpoint(scope: &str, name: &str, method: &str, path: &str) -> String {
     format!("{}-{hash}", rate(scope, name))
 }
 
+/// The name of what a rate's limit is kept under while it is smoothed.
+pub fn allowance(rate: &str) -> String {
+    format!("{rate}-allowance")
+}
+
 /// The name of a quota's counter.
 pub fn quota(scope: &str, name: &str) -> String {
     let dash = if scope.is_empty() { "" } else { "-" };

@@ -4,9 +4,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use regex::Regex;
+use serde_json::Value;
 
 use super::patterns::compiled;
-use super::{AccessDefinition, Denied, Endpoint, Limit, State, counters};
+use super::{AccessDefinition, Denied, Endpoint, Limit, Smoothing, State, counters};
 
 /// What may be called on one API, and how often.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Rate {
     pub rate: f64,
     /// Seconds, more than none.
     pub per: f64,
+    /// How its limit follows the requests, if it is to.
+    pub smoothing: Option<Box<Smoothing>>,
 }
 
 /// At most `max` requests in `renewal` seconds.
@@ -74,7 +77,13 @@ impl Rate {
     /// A rate; none unless there are requests to count.
     pub fn new(name: String, rate: f64, per: f64) -> Option<Self> {
         let per = if per > 0.0 { per } else { 1.0 };
-        (rate > 0.0).then(|| Self { name: name.into(), rate, per })
+        (rate > 0.0).then(|| Self { name: name.into(), rate, per, smoothing: None })
+    }
+
+    /// Lets its limit follow the requests as the first of these says that counts for it.
+    fn smoothed<'a>(mut self, written: impl IntoIterator<Item = &'a Value>) -> Self {
+        self.smoothing = Smoothing::choose(written, &self.name, self.rate);
+        self
     }
 }
 
@@ -85,6 +94,7 @@ impl Grant {
         let rights = state.access_rights.get(api_id);
         let scope = rights.map_or("", |rights| &rights.allowance_scope);
         let limit = state.own_limit(api_id).map_or_else(|| state.root_limit(), |rights| rights.limit.clone());
+        let smoothing = [&limit.smoothing, &state.smoothing];
         let quota = (limit.quota_max > 0).then(|| Quota {
             name: counters::quota(scope, name).into(),
             max: limit.quota_max,
@@ -93,8 +103,8 @@ impl Grant {
         });
         Self {
             urls: rights.and_then(|rights| urls(rights)),
-            rate: Rate::new(counters::rate(scope, name), limit.rate, limit.per),
-            endpoints: rights.map_or_else(Vec::new, |rights| endpoints(&rights.endpoints, scope, name)),
+            rate: Rate::new(counters::rate(scope, name), limit.rate, limit.per).map(|rate| rate.smoothed(smoothing)),
+            endpoints: rights.map_or_else(Vec::new, |rights| endpoints(&rights.endpoints, smoothing, scope, name)),
             throttle: throttle(&limit),
             quota,
             figures: [limit.quota_max, limit.quota_remaining, limit.quota_renews],
@@ -130,13 +140,15 @@ fn urls(rights: &AccessDefinition) -> Option<Vec<Url>> {
     (!rights.allowed_urls.is_empty()).then(|| rights.allowed_urls.iter().filter_map(url).collect())
 }
 
-fn endpoints(written: &[Endpoint], scope: &str, name: &str) -> Vec<EndpointRate> {
+/// A path's rate without smoothing of its own is smoothed like the rate in whose place it stands.
+fn endpoints(written: &[Endpoint], smoothing: [&Value; 2], scope: &str, name: &str) -> Vec<EndpointRate> {
     let mut endpoints = Vec::new();
     for endpoint in written {
         let Some(pattern) = compiled(&endpoint.path) else { continue };
         for method in &endpoint.methods {
             let name = counters::endpoint(scope, name, &method.name, &endpoint.path);
             let rate = Rate::new(name, method.limit.rate, method.limit.per);
+            let rate = rate.map(|rate| rate.smoothed([&method.limit.smoothing].into_iter().chain(smoothing)));
             endpoints.push(EndpointRate { pattern: pattern.clone(), method: method.name.clone(), rate });
         }
     }
@@ -201,6 +213,34 @@ mod tests {
         let quota = |grant: Grant| grant.quota.map(|quota| (quota.name.to_string(), quota.max, quota.own)).unwrap();
         assert_eq!(quota(none), ("quota-k".to_owned(), 3, true));
         assert_eq!(quota(own), ("quota-own-k".to_owned(), 7, false));
+    }
+
+    #[test]
+    fn a_rate_is_smoothed_as_its_own_limit_says_or_else_as_the_sessions() {
+        let smoothing = |threshold| {
+            let each = r#""trigger": 0.5, "step": 1, "delay": 1"#;
+            format!(r#""smoothing": {{"enabled": true, "threshold": {threshold}, {each}}}"#)
+        };
+        let endpoint = |path: &str, own: &str| {
+            format!(r#"{{"path": "{path}", "methods": [{{"name": "GET", "limit": {{"rate": 9, "per": 1{own}}}}}]}}"#)
+        };
+        let endpoints = [endpoint("/own", &format!(", {}", smoothing(7))), endpoint("/other", "")].join(",");
+        let text = format!(
+            r#"{{"rate": 10, "per": 1, {}, "access_rights": {{
+                "own": {{"limit": {{"rate": 10, "per": 1, {}}}, "endpoints": [{endpoints}]}},
+                "none": {{"limit": {{"rate": 6, "per": 1}}}}, "few": {{"limit": {{"rate": 5, "per": 1}}}}}}}}"#,
+            smoothing(5),
+            smoothing(6)
+        );
+        let threshold = |api: &str, path: &'static str| {
+            let grant = grant(api, &text);
+            grant.rate("GET", || path).unwrap().smoothing.as_ref().map(|smoothing| smoothing.threshold)
+        };
+        assert_eq!([threshold("own", "/"), threshold("other", "/")], [Some(6), Some(5)]);
+        assert_eq!([threshold("own", "/own"), threshold("own", "/other")], [Some(7), Some(6)]);
+        assert_eq!([threshold("none", "/"), threshold("few", "/")], [Some(5), None]);
+        let smoothing = grant("own", &text).rate("GET", || "/").unwrap().smoothing.clone();
+        assert_eq!(&*smoothing.unwrap().name, "rate-limit-k-allowance");
     }
 
     #[test]

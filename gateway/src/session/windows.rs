@@ -23,6 +23,8 @@ struct Window {
 pub struct Verdict {
     /// Whether it may pass.
     pub admitted: bool,
+    /// How many may pass in a window.
+    pub limit: f64,
     /// How many more may pass after it.
     pub remaining: f64,
     /// When the window ends, or a place in it frees.
@@ -85,7 +87,12 @@ impl Window {
             self.used += price;
         }
         let remaining = ((rate - self.used) / price).floor().max(0.0);
-        Verdict { admitted, remaining, frees: self.length.saturating_sub(now.saturating_duration_since(self.opened)) }
+        Verdict {
+            admitted,
+            limit: rate,
+            remaining,
+            frees: self.length.saturating_sub(now.saturating_duration_since(self.opened)),
+        }
     }
 }
 

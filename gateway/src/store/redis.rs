@@ -1,7 +1,8 @@
 //! The store in Redis, laid out as the original lays it out, so that both can share one.
 //!
 //! Every operation is one round trip, but for the listing of sessions, and but for a cluster: there
-//! a rate and a quota counted together take one each, and so does each of several quotas looked up.
+//! a rate, its smoothed limit and a quota counted together take one each, and so does each of several
+//! quotas looked up.
 
 mod answers;
 mod counting;

@@ -25,7 +25,7 @@ impl CustomAuth {
     ) -> Result<Identity, Stop> {
         let value = extractor.extract(exchange).await.map_err(Failure::NoIdentity)?;
         let now = clock::unix_seconds();
-        match cache.get(&value, &self.keys, now).await {
+        match cache.get(&value, &self.lookup.keys, now).await {
             Some(Known::Session(fresh)) => {
                 if fresh.is_due(now) {
                     let value = value.into_owned();
@@ -77,7 +77,7 @@ impl CustomAuth {
         value: &[u8],
     ) -> (Result<Identity, Stop>, Option<Known>) {
         let id = self.session_id(value);
-        let stored = self.stored(&sockets.store, &id).await;
+        let stored = self.lookup.find(&sockets.store, &id).await;
         if let Some(fresh) = stored.as_ref().and_then(|session| self.fresh(cache, session)) {
             self.touch(&sockets.store, &fresh.session).await;
             let identity = self.spared(Arc::clone(&fresh.session), exchange, &cache.counts.hits, Recall::Hit);
@@ -86,7 +86,7 @@ impl CustomAuth {
         let answer = self.ask_counted(cache, exchange, sockets, id).await;
         if let (Err(stop), Some(stored)) = (&answer, &stored)
             && stop.is_unreachable_plugin()
-            && let Some(stale) = cache.stale(stored, &self.keys, clock::unix_seconds())
+            && let Some(stale) = cache.stale(stored, &self.lookup.keys, clock::unix_seconds())
         {
             let identity = self.spared(Arc::clone(stored), exchange, &cache.counts.stale, Recall::Stale);
             return (Ok(identity), Some(Known::Session(stale)));
@@ -100,7 +100,7 @@ impl CustomAuth {
         match answer {
             Ok(session) => self.fresh(cache, session).map(Known::Session),
             Err(Stop::Refusal(refusal)) => {
-                cache.refusal(refusal, &self.keys, clock::unix_seconds()).map(Known::Refusal)
+                cache.refusal(refusal, &self.lookup.keys, clock::unix_seconds()).map(Known::Refusal)
             }
             Err(_) => None,
         }
@@ -108,7 +108,7 @@ impl CustomAuth {
 
     fn fresh(&self, cache: &SessionCache, session: &Arc<Session>) -> Option<Fresh> {
         let now = clock::unix_seconds();
-        cache.session(session, &self.keys, self.lifetimes.of(&session.state, now), now)
+        cache.session(session, &self.lookup.keys, self.lifetimes.of(&session.state, now), now)
     }
 
     /// Asks the plugin anew, beside the request, which has a session that still counts.
@@ -134,7 +134,7 @@ impl CustomAuth {
 
     /// The plugin has changed its mind about a caller: from now on it is asked again.
     async fn end(&self, store: &Store, id: &str) {
-        if let Some(session) = self.stored(store, id).await {
+        if let Some(session) = self.lookup.find(store, id).await {
             let mut session = Session::clone(&session);
             session.state.id_extractor_deadline = 0;
             self.save(store, &session).await;

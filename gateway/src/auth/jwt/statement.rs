@@ -44,6 +44,14 @@ impl<'a> Statement<'a> {
         self.header.kid.as_ref()?.as_str().filter(|kid| !kid.is_empty())
     }
 
+    /// Everything that it says: its header, and its claims, which go before.
+    pub(super) fn into_members(self) -> Map<String, Value> {
+        let header = self.signed.split_once('.').and_then(|(header, _)| decode(header));
+        let mut members: Map<_, _> = header.unwrap_or_default();
+        members.extend(self.claims);
+        members
+    }
+
     pub(super) fn is_signed_by(&self, key: &DecodingKey, algorithm: Algorithm) -> bool {
         crypto::verify(self.signature, self.signed.as_bytes(), key, algorithm).unwrap_or(false)
     }
@@ -75,6 +83,13 @@ mod tests {
             let text = token(&json!({"alg": "HS256", "kid": kid}), &json!({}));
             assert_eq!(Statement::parse(&text).unwrap().kid(), None, "{kid}");
         }
+    }
+
+    #[test]
+    fn claims_go_before_members_of_the_header() {
+        let text = token(&json!({"alg": "none", "kid": "k", "sub": "header"}), &json!({"sub": "ann", "n": 1}));
+        let members = Statement::parse(&text).unwrap().into_members();
+        assert_eq!(Value::Object(members), json!({"alg": "none", "kid": "k", "sub": "ann", "n": 1}));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::hooks::Hooks;
 use super::{CompileError, Shared, lifetimes};
 use crate::auth::extractor::IdExtractor;
 use crate::auth::session_cache::SessionCache;
-use crate::auth::{Auth, BasicAuth, CustomAuth, Extraction, JwtAuth, Method, SignatureAuth, Source, TokenAuth};
+use crate::auth::{Auth, BasicAuth, CustomAuth, Extraction, JwtAuth, Method, SignatureAuth, TokenAuth};
 use crate::config::Config;
 use crate::definition::Definition;
 use crate::hook::HookType;
@@ -36,9 +36,7 @@ pub(super) fn compile(
         let settings = &definition.custom_middleware.id_extractor.session_cache;
         let cache = || SessionCache::new(settings, &shared.callers);
         let extraction = extractor.map(|extractor| Extraction { extractor, cache: cache() });
-        let org_id = definition.org_id.as_str().into();
-        let source = Source::compile(definition, "coprocess")?;
-        let custom = CustomAuth { hook, source, org_id, keys: keys(), lifetimes, extraction };
+        let custom = CustomAuth::compile(definition, hook, keys(), lifetimes, extraction)?;
         methods.push(Method::Custom(Arc::new(custom)));
     }
     if definition.use_standard_auth || methods.is_empty() {

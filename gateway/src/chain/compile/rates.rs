@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::{CompileError, Shared};
 use crate::chain::ApiLimit;
 use crate::chain::endpoints::{Endpoints, Place};
-use crate::config::RateHeaders;
 use crate::definition::{Definition, ExtendedPaths};
 use crate::session::{Rate, counters};
 
@@ -14,7 +13,6 @@ pub(super) fn compile(
     definition: &Definition,
     (at, paths): (&str, &ExtendedPaths),
     mut rules: Endpoints<Rate>,
-    headers: RateHeaders,
     shared: &Shared,
 ) -> Result<Option<ApiLimit>, CompileError> {
     if definition.disable_rate_limit {
@@ -32,5 +30,5 @@ pub(super) fn compile(
     }
     let paths = rules.unless_empty();
     let needed = rate.is_some() || paths.is_some();
-    Ok(needed.then(|| ApiLimit { rate, paths, limiter: Arc::clone(&shared.limiter), headers }))
+    Ok(needed.then(|| ApiLimit { rate, paths, limiter: Arc::clone(&shared.limiter) }))
 }

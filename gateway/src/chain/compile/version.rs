@@ -22,7 +22,7 @@ use crate::chain::timeouts::Timeouts;
 use crate::chain::{ApiLimit, HeaderChange, Limits, Organisation, breaker, expiry, rewrite, schema};
 use crate::config::Config;
 use crate::definition::{Definition, ExtendedPaths, HeaderTransform, VersionInfo};
-use crate::exchange::{Scope, Template};
+use crate::exchange::{Memory, Scope, Template};
 use crate::hook::HookType;
 use crate::pattern::ListenPath;
 use crate::pattern::endpoint::Matching;
@@ -151,12 +151,13 @@ impl Parts<'_> {
     /// Sessions may name their counters by anything in the request, so it is remembered for them too.
     fn remember<'t>(&self, templates: impl Iterator<Item = &'t Template>) -> Option<Step> {
         let protected = self.auth.is_some() && self.definition.enable_context_vars;
-        let (mut wanted, mut forms) = (protected, protected);
+        let (mut wanted, mut memory) = (protected, Memory { forms: protected, claims: false });
         for template in templates {
             wanted |= template.has_context();
-            forms |= template.reads_form();
+            memory.forms |= template.reads_form();
+            memory.claims |= template.reads_claims();
         }
-        wanted.then_some(Step::Remember { forms })
+        wanted.then_some(Step::Remember(memory))
     }
 
     fn request_headers(&self, version: &Version<'_>) -> Result<Option<HeaderChange>, CompileError> {
@@ -191,9 +192,9 @@ impl Parts<'_> {
     }
 
     fn api_limit(&self, version: &Version<'_>) -> Result<Option<ApiLimit>, CompileError> {
-        let (at, headers) = (version.paths_at(), self.config.limits.headers);
+        let at = version.paths_at();
         let paths = (&*at, version.info.extended());
-        rates::compile(self.definition, paths, self.rules(version), headers, self.shared)
+        rates::compile(self.definition, paths, self.rules(version), self.shared)
     }
 
     fn breakers(&self, version: &Version<'_>) -> Result<Option<Endpoints<Arc<Breaker>>>, CompileError> {

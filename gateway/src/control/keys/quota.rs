@@ -13,7 +13,7 @@ pub(super) async fn reset(request: &Request<'_>, key: &str, state: &State) -> Re
     let mut names: Vec<_> = scopes.iter().map(|scope| counters::quota(scope, key)).collect();
     for rate in scopes.iter().map(|scope| counters::rate(scope, key)).chain(endpoints(state, key)) {
         request.gateway.shared.limiter.forget(&rate);
-        names.extend([format!("{rate}.BLOCKED"), rate]);
+        names.extend([format!("{rate}.BLOCKED"), counters::allowance(&rate), rate]);
     }
     Ok(request.store.reset(&names).await?)
 }

@@ -7,9 +7,12 @@ use bytes::Bytes;
 use http::header::{COOKIE, HOST};
 use http::{HeaderName, HeaderValue};
 use http_body::Body as _;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::text;
 use crate::exchange::{Client, Exchange, Head, ReadError, form, query};
+use crate::session::Session;
 
 /// What is remembered of a request.
 #[derive(Debug)]
@@ -18,6 +21,17 @@ pub struct Context {
     form: Bytes,
     client: Client,
     id: OnceLock<String>,
+    /// What the caller's JWT says; nothing where no rule asks for it.
+    claims: Option<Map<String, Value>>,
+}
+
+/// What is remembered beside the head of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// The form in its body.
+    pub forms: bool,
+    /// The claims of its JWT, once auth has read it.
+    pub claims: bool,
 }
 
 /// Something of a request that has a name.
@@ -33,19 +47,23 @@ pub(super) enum Variable {
     PathParts,
     RemoteAddress,
     RequestId,
+    /// A claim of the caller's JWT, or a member of its header.
+    Claim(String),
 }
 
 impl Exchange {
-    /// Remembers the request as it is now. With `forms` a form in its body is read too; the body stays
-    /// readable.
-    pub async fn remember(&mut self, forms: bool) -> Result<(), ReadError> {
+    /// Remembers the request as it is now; a body that is read for its form stays readable. What a
+    /// request that came back was known by still counts.
+    pub async fn remember(&mut self, memory: Memory) -> Result<(), ReadError> {
         let mut form = Bytes::new();
-        if forms && form::is_read(&self.head, self.body.size_hint().lower()) {
+        if memory.forms && form::is_read(&self.head, self.body.size_hint().lower()) {
             form = self.body.read(None).await?.clone();
             form.truncate(if form.len() > form::LONGEST { 0 } else { form.len() });
         }
         let (head, client, id) = (self.head.clone(), self.client.clone(), OnceLock::new());
-        self.context = Some(Box::new(Context { head, form, client, id }));
+        let known = self.context.take().filter(|_| self.passage.returned).and_then(|context| context.claims);
+        let claims = known.or(memory.claims.then(Map::new));
+        self.context = Some(Box::new(Context { head, form, client, id, claims }));
         Ok(())
     }
 }
@@ -60,6 +78,9 @@ impl Variable {
         }
         if let Some(field) = name.strip_prefix("request_data_") {
             return Some(Self::Field(field.to_owned()));
+        }
+        if let Some(claim) = name.strip_prefix("jwt_claims_") {
+            return Some(Self::Claim(claim.to_owned()));
         }
         match name {
             "request_data" => Some(Self::Fields),
@@ -78,6 +99,15 @@ impl Variable {
 }
 
 impl Context {
+    /// Remembers the claims of the JWT of this session, if a rule asks for them or the session's
+    /// counters may be named by them.
+    pub fn note_claims(&mut self, session: &Session, claims: impl FnOnce() -> Map<String, Value>) {
+        let named = || session.pattern().is_some_and(|pattern| pattern.contains("$tyk_context.jwt_claims_"));
+        if self.claims.is_some() || named() {
+            self.claims = Some(claims());
+        }
+    }
+
     /// What a variable stands for; empty if the request has no such thing.
     pub(super) fn value(&self, variable: &Variable) -> Cow<'_, str> {
         match variable {
@@ -88,6 +118,7 @@ impl Context {
             Variable::Path => self.head.target.decoded_path(),
             Variable::PathParts => self.path_parts().into(),
             Variable::RemoteAddress => self.client.address(&self.head.headers),
+            Variable::Claim(name) => self.claims.as_ref().and_then(|claims| claims.get(name)).map_or("".into(), text),
             Variable::RequestId => self.id.get_or_init(|| Uuid::new_v4().to_string()).into(),
         }
     }

@@ -7,10 +7,12 @@ use http::{HeaderValue, Request};
 use serde_json::json;
 
 use super::*;
+use crate::exchange::RateFigures;
 use crate::exchange::{Body, Client, Head, Notes, Passage, Standing};
-use crate::session::{Session, State};
+use crate::session::{Key, Left, Session, State};
 
 const EVERYTHING: Scope<'_> = Scope { context: true, secrets: None };
+const FORMS: Memory = Memory { forms: true, claims: false };
 
 fn exchange(request: http::request::Builder, body: &'static str) -> Exchange {
     let head = Head::new(request.body(()).unwrap().into_parts().0).unwrap();
@@ -35,7 +37,7 @@ async fn variables_of_the_request_tell_of_it_as_it_was_remembered() {
     let mut exchange = exchange(get(), "");
     let text = "$tyk_context.path $tyk_context.headers_X_Two_Words$tyk_context.cookies_a";
     assert_eq!(expand(text, &exchange), " ", "nothing is remembered yet");
-    exchange.remember(true).await.unwrap();
+    exchange.remember(FORMS).await.unwrap();
     exchange.head.headers.remove("x-two-words");
     exchange.head.headers.remove(COOKIE);
     exchange.head.target = exchange.head.target.with_decoded_path("/upstream");
@@ -59,7 +61,7 @@ async fn a_form_comes_before_the_query_and_is_read_only_if_asked_for() {
     let form = || Request::post("/?a=query").header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
     for (forms, expanded) in [(true, "form of a:form,query;b:x y"), (false, "query of a:query")] {
         let mut exchange = exchange(form(), "a=form&b=x+y");
-        exchange.remember(forms).await.unwrap();
+        exchange.remember(Memory { forms, claims: false }).await.unwrap();
         assert_eq!(expand("$tyk_context.request_data_a of $tyk_context.request_data", &exchange), expanded);
         assert_eq!(exchange.body.bytes().unwrap().as_ref(), b"a=form&b=x+y");
     }
@@ -102,7 +104,9 @@ fn secrets_are_constants_where_they_count() {
 
 #[test]
 fn variables_that_do_not_count_are_named() {
-    for variable in ["tyk_context.token", "tyk_context.nothing", "secret_vault.a", "secret_file.a", "secret_env.a"] {
+    for variable in
+        ["tyk_context.nothing", "tyk_context.rate_limit_x", "secret_vault.a", "secret_file.a", "secret_env.a"]
+    {
         let refused = Template::parse(&format!("a ${variable}/"), EVERYTHING);
         assert_eq!(refused, Err(UnsupportedVariable(variable.to_owned())));
     }
@@ -111,11 +115,67 @@ fn variables_that_do_not_count_are_named() {
 #[test]
 fn it_is_known_what_a_text_needs_of_the_request() {
     for (text, needs) in [
-        ("$tyk_meta.a", (false, false)),
-        ("$tyk_context.path", (true, false)),
-        ("$tyk_meta.a $tyk_context.request_data_a", (true, true)),
+        ("$tyk_meta.a", (false, false, false)),
+        ("$tyk_context.path", (true, false, false)),
+        ("$tyk_meta.a $tyk_context.request_data_a", (true, true, false)),
+        ("$tyk_context.jwt_claims_sub", (true, false, true)),
+        ("$tyk_context.token $tyk_context.quota_limit $tyk_context.headers", (false, false, false)),
     ] {
         let template = Template::parse(text, EVERYTHING).unwrap();
-        assert_eq!((template.has_context(), template.reads_form()), needs, "{text}");
+        assert_eq!((template.has_context(), template.reads_form(), template.reads_claims()), needs, "{text}");
+    }
+}
+
+#[test]
+fn figures_tell_where_rate_and_quota_stand_once_the_request_is_counted() {
+    let mut exchange = exchange(get(), "");
+    let text = "$tyk_context.rate_limit_limit|$tyk_context.rate_limit_remaining|$tyk_context.rate_limit_reset|\
+                $tyk_context.quota_limit|$tyk_context.quota_remaining|$tyk_context.quota_reset";
+    assert_eq!(expand(text, &exchange), "|||||");
+    let frees = std::time::Duration::from_millis(2900);
+    exchange.standing.rate = Some(RateFigures { limit: 10.0, remaining: 3.0, frees });
+    exchange.standing.quota = Some(Left { limit: 100, remaining: 40, renews: 1_700_000_000, own: true });
+    assert_eq!(expand(text, &exchange), "10|3|2|100|40|1700000000");
+}
+
+#[test]
+fn the_token_is_the_id_of_the_callers_key_and_all_headers_together_have_no_text() {
+    let mut exchange = exchange(get(), "");
+    assert_eq!(expand("[$tyk_context.token]", &exchange), "[]");
+    let key = Key { id: "k1".into(), name: "hash".into() };
+    exchange.session = Some(Arc::new(Session::new(State::default(), key)));
+    assert_eq!(expand("[$tyk_context.token][$tyk_context.headers]", &exchange), "[k1][]");
+}
+
+fn claims() -> serde_json::Map<String, Value> {
+    let claims = json!({"sub": "ann", "n": 1_893_456_789, "half": 0.5, "roles": ["a", "b c"], "ok": true, "in": {}});
+    claims.as_object().unwrap().clone()
+}
+
+fn session(meta: &Value) -> Session {
+    let state = State { meta_data: meta.as_object().unwrap().clone(), ..State::default() };
+    Session::new(state, Key::default())
+}
+
+#[tokio::test]
+async fn claims_are_remembered_where_a_rule_or_the_session_asks_for_them() {
+    let text = "$tyk_context.jwt_claims_sub|$tyk_context.jwt_claims_n|$tyk_context.jwt_claims_half|\
+                $tyk_context.jwt_claims_roles|$tyk_context.jwt_claims_ok$tyk_context.jwt_claims_in";
+    let known = "ann|1893456789|0.5|a,b+c|";
+    for (asked, meta, expanded) in [
+        (true, json!({}), known),
+        (false, json!({"rate_limit_pattern": "$tyk_context.jwt_claims_sub"}), known),
+        (false, json!({"rate_limit_pattern": "$tyk_context.path"}), "||||"),
+    ] {
+        let mut exchange = exchange(get(), "");
+        exchange.remember(Memory { forms: false, claims: asked }).await.unwrap();
+        exchange.context.as_mut().unwrap().note_claims(&session(&meta), claims);
+        assert_eq!(expand(text, &exchange), expanded, "{meta}");
+        exchange.remember(Memory { forms: false, claims: asked }).await.unwrap();
+        assert_eq!(expand(text, &exchange), "||||", "of another request");
+        exchange.context.as_mut().unwrap().note_claims(&session(&meta), claims);
+        exchange.passage.returned = true;
+        exchange.remember(Memory { forms: false, claims: asked }).await.unwrap();
+        assert_eq!(expand(text, &exchange), expanded, "it came back");
     }
 }

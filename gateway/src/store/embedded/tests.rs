@@ -186,7 +186,7 @@ fn idle_counters_leave_memory_but_not_the_disk() {
 #[test]
 fn reset_forgets_counters_and_logs_for_good() {
     let (folder, store) = new();
-    let limit = RateCount { name: "r", rate: 1.0, per: 60.0, dry_run: false };
+    let limit = RateCount { name: "r", rate: 1.0, per: 60.0, dry_run: false, smoothing: None };
     let both = Count { rate: Some(limit), ..quota("q", 60) };
     let first = store.count(both).unwrap();
     assert!(first.rate.unwrap().admitted);
@@ -211,7 +211,7 @@ fn threads_that_count_at_once_get_exactly_what_there_is() {
     const EACH: usize = 2000;
     let (_folder, store) = new();
     let count = |store: &Embedded| {
-        let limit = RateCount { name: "r", rate: 5000.0, per: 600.0, dry_run: false };
+        let limit = RateCount { name: "r", rate: 5000.0, per: 600.0, dry_run: false, smoothing: None };
         let counted = (0..EACH).map(|_| store.count(Count { rate: Some(limit), ..quota("q", 600) }).unwrap());
         let admitted =
             counted.filter(|counted| counted.rate.unwrap().admitted).map(|counted| counted.quota.unwrap().used);

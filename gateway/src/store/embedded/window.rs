@@ -32,7 +32,8 @@ impl Window {
         let per = nanoseconds(limit.per);
         self.slide(per, now);
         let admitted = (self.requests as f64) < limit.rate;
-        let rated = Rated { admitted, used: self.requests, frees: self.frees(limit, now) };
+        let rated =
+            Rated { admitted, limit: limit.rate, shift: None, used: self.requests, frees: self.frees(limit, now) };
         if !limit.dry_run {
             self.log(per, now);
             self.trim(limit.rate.ceil() as u64);
@@ -95,7 +96,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn limit(rate: f64, per: f64) -> RateCount<'static> {
-        RateCount { name: "n", rate, per, dry_run: false }
+        RateCount { name: "n", rate, per, dry_run: false, smoothing: None }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 -- The sliding log in a sorted set: one member per request, its score the time in nanoseconds.
 -- Scores come as text, because a number here has no room for them. A member that is taken is made
--- longer. Answers whether the request may pass, how many came before it, and the oldest score.
-local function rate(key, now, start, limit, window, log)
+-- longer. Answers how many requests came before this one, and the oldest score.
+local function rate(key, now, start, window, log)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', start)
   local used = redis.call('ZCARD', key)
   local oldest = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or ''
@@ -12,5 +12,5 @@ local function rate(key, now, start, limit, window, log)
     end
     redis.call('PEXPIRE', key, window)
   end
-  return {used < tonumber(limit) and 1 or 0, used, oldest}
+  return used, oldest
 end

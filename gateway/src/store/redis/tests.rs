@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::server::{RedisServer, free_port, of};
 use super::*;
 use crate::config::{ClientCertificate, RedisTls, Secret, Servers};
+use crate::session::Smoothing;
 use crate::store::{QuotaCount, RateCount, Store};
 
 fn store(server: &RedisServer) -> Store {
@@ -20,7 +21,7 @@ fn connect(config: &config::Redis) -> Store {
 }
 
 fn rate(name: &str, rate: f64) -> RateCount<'_> {
-    RateCount { name, rate, per: 60.0, dry_run: false }
+    RateCount { name, rate, per: 60.0, dry_run: false, smoothing: None }
 }
 
 fn quota(name: &str, renewal: i64) -> QuotaCount<'_> {
@@ -396,6 +397,11 @@ async fn a_cluster_is_used_on_all_its_nodes() {
     assert_eq!(stand.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false]);
     store.reset(&["quota-b".to_owned(), "quota-c".to_owned(), "rate-limit-k".to_owned()]).await.unwrap();
     assert_eq!(store.quotas(&["quota-b"]).await.unwrap(), [None]);
+    let smoothing = Smoothing { name: "rate-limit-k-allowance".into(), threshold: 1, trigger: 0.5, step: 1, delay: 60 };
+    let smoothed = RateCount { smoothing: Some(&smoothing), ..rate("rate-limit-k", 2.0) };
+    let count = Count { rate: Some(smoothed), quota: Some(quota("quota-b", 100)) };
+    let quotas = [store.count(count).await.unwrap().quota, store.count(count).await.unwrap().quota];
+    assert_eq!(quotas.map(|quota| quota.map(|quota| quota.used)), [Some(1), None]);
 
     nodes.iter_mut().for_each(RedisServer::stop);
     let begin = Instant::now();
