@@ -11,7 +11,9 @@ mod plugin;
 mod process;
 mod redis;
 mod secure;
+mod secured;
 mod setup;
+mod socks;
 mod upstream;
 mod wire;
 
@@ -27,7 +29,9 @@ pub use gateway::{Gateway, outrigger};
 pub use plugin::{PluginServer, host, serve};
 pub use process::Process;
 pub use secure::Secure;
+pub use secured::{Identity, SECRET, Secured, fingerprint};
 pub use setup::Setup;
+pub use socks::Socks;
 pub use upstream::{Received, Upstream};
 pub use wire::{Wire, listen, scene};
 

@@ -8,6 +8,7 @@ mod balancing;
 mod batch;
 mod breaker;
 mod cache;
+mod certificate_store;
 mod client_certificates;
 mod command_line;
 mod configuration;

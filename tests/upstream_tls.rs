@@ -162,7 +162,7 @@ async fn a_setting_that_cannot_be_honoured_refuses_the_api_and_says_where() {
         (transport(json!({"ssl_min_version": 999})), "proxy.transport.ssl_min_version: 999"),
         (transport(json!({"ssl_min_version": 772, "ssl_max_version": 770})), "proxy.transport.ssl_min_version: 772"),
         (
-            transport(json!({"proxy_url": "socks5://user:word@127.0.0.1:1"})),
+            transport(json!({"proxy_url": "socks4://user:word@127.0.0.1:1"})),
             "proxy.transport.proxy_url: proxies of scheme",
         ),
         (json!({"upstream_certificates": {"*": "/no/such.pem"}}), "upstream_certificates.*: "),

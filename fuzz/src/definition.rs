@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use outrigger_gateway::api::{self, Unservable};
+use outrigger_gateway::certificate::Certificates;
 use outrigger_gateway::chain::Shared;
 use outrigger_gateway::cluster::Nodes;
 use outrigger_gateway::config::Config;
@@ -29,7 +30,8 @@ static GATEWAY: LazyLock<(Config, Shared)> = LazyLock::new(|| {
 pub fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (config, shared) = &*GATEWAY;
-    match api::check(text, config, shared) {
+    let given = Certificates::default();
+    match api::parse(text, config).and_then(|definition| api::check(&definition, config, shared, &given)) {
         Ok(()) => served(text),
         Err(Unservable::Definition(DefinitionError::Unsupported(refusals))) => {
             assert!(!refusals.is_empty(), "refused, and nobody knows why");

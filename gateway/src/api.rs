@@ -4,12 +4,14 @@ mod load;
 mod port;
 mod registry;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustls::sign::CertifiedKey;
 use serde_json::Value;
 
-pub use load::{Unservable, check, load};
+pub use load::{Unservable, check, load, parse, read};
 pub use port::Port;
 pub use registry::{Registry, Route};
 
@@ -35,6 +37,12 @@ pub struct Api {
     pub listen_path: String,
     /// Whether it wants to see certificates of clients.
     pub asks_for_certificates: bool,
+    /// The host that it is limited to, if that counts.
+    pub domain: String,
+    /// What is shown to clients that ask for a name of it.
+    pub certificates: Vec<Arc<CertifiedKey>>,
+    /// The ids of what its definition names and the store had.
+    pub stored: BTreeSet<String>,
     /// The same to compare with, if batches of requests are taken below it.
     pub batches: Option<ListenPath>,
     /// What happens to its requests.

@@ -1,18 +1,40 @@
-//! Certificates that clients show, and which of them are welcome.
+//! Certificates: those that clients show, which of them are welcome, and those that are stored.
+
+mod guests;
+mod sealing;
+mod shelf;
+mod stored;
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use rustls::pki_types::CertificateDer;
+use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
 use thiserror::Error;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+pub use self::guests::Guests;
+pub use self::sealing::{OpenError, SealError};
+pub use self::shelf::{Shelf, ShelfError, is_id};
+pub use self::stored::{Stored, StoredError, Upload, UploadError};
 use crate::clock;
 
-/// What a certificate is known by: the SHA-256 of its DER form.
+/// What definitions are made with.
+#[derive(Debug, Default)]
+pub struct Certificates {
+    /// What they name of the store.
+    pub shelf: Shelf,
+    /// Who is welcome whatever they say.
+    pub guests: Arc<Guests>,
+}
+
+/// What a certificate or a public key is known by: the SHA-256 of its DER form.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
@@ -61,9 +83,10 @@ pub struct NoCertificate {
 }
 
 impl Fingerprint {
-    fn of(certificate: &CertificateDer<'_>) -> Self {
+    /// That of something in DER.
+    pub fn of(der: &[u8]) -> Self {
         let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest(&SHA256, certificate).as_ref());
+        bytes.copy_from_slice(digest(&SHA256, der).as_ref());
         Self(bytes)
     }
 
@@ -103,17 +126,23 @@ impl Shown {
 }
 
 impl Welcome {
-    /// Reads a list of ids and of names of PEM files.
-    pub fn read<'a>(list: impl IntoIterator<Item = &'a str>) -> Result<Self, NoCertificate> {
-        let mut welcome = HashSet::new();
+    /// Reads a list of ids and of names of PEM files, none of which may be in vain.
+    pub fn read<'a>(list: impl IntoIterator<Item = &'a str>, shelf: &Shelf) -> Result<Self, NoCertificate> {
+        let (welcome, problems) = Self::read_usable(list, shelf);
+        problems.into_iter().next().map_or(Ok(welcome), Err)
+    }
+
+    /// The same for a list of which some may be in vain, and those.
+    pub fn read_usable<'a>(list: impl IntoIterator<Item = &'a str>, shelf: &Shelf) -> (Self, Vec<NoCertificate>) {
+        let (mut welcome, mut problems) = (HashSet::new(), Vec::new());
         for (at, entry) in list.into_iter().enumerate() {
-            let wrong = |reason: String| NoCertificate { at, entry: entry.to_owned(), reason };
-            match Fingerprint::parse(entry) {
-                Ok(fingerprint) => drop(welcome.insert(fingerprint)),
-                Err(NoFingerprint) => welcome.extend(read_file(entry).map_err(wrong)?),
+            let found = if is_id(entry) { look_up(entry, shelf) } else { read_file(entry) };
+            match found {
+                Ok(found) => welcome.extend(found),
+                Err(reason) => problems.push(NoCertificate { at, entry: entry.to_owned(), reason }),
             }
         }
-        Ok(Self(welcome))
+        (Self(welcome), problems)
     }
 
     /// Whether nobody is welcome.
@@ -139,6 +168,20 @@ impl Welcome {
     }
 }
 
+/// What is stored; nobody asked the store is nobody found.
+fn look_up(id: &str, shelf: &Shelf) -> Result<Vec<Fingerprint>, String> {
+    let stored = shelf.find(id).map_err(|error| error.to_string())?;
+    let Some(stored) = stored else { return Ok(Vec::new()) };
+    let certificate = stored.certificate().ok_or_else(|| StoredError::NoCertificate.to_string())?;
+    Ok(vec![Fingerprint::of(certificate)])
+}
+
+/// Whether a certificate says that it is for a server.
+pub fn covers(key: &CertifiedKey, server: &str) -> bool {
+    let Ok(certificate) = key.end_entity_cert().and_then(ParsedCertificate::try_from) else { return false };
+    ServerName::try_from(server).is_ok_and(|name| verify_server_name(&certificate, &name).is_ok())
+}
+
 fn read_file(file: &str) -> Result<Vec<Fingerprint>, String> {
     let unreadable = |error: rustls::pki_types::pem::Error| {
         format!("neither an id nor a PEM file that can be read ({error}): name a certificate")
@@ -160,18 +203,22 @@ mod tests {
 
     use super::*;
 
+    fn shelf(id: &str, pem: &str) -> Shelf {
+        Shelf::holding([(id, pem.to_owned())], crate::config::Secret::default())
+    }
+
     #[test]
     fn a_certificate_is_known_by_id_and_by_file() {
         let made = generate_simple_self_signed(["client".to_owned()]).unwrap();
         let shown = Shown::read(&[made.cert.der().clone()]).unwrap();
         let id = format!("default{}", shown.fingerprint);
+        let shelf = shelf(&id, &made.cert.pem());
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), made.cert.pem()).unwrap();
-        for entry in [id.as_str(), &id.to_uppercase(), file.path().to_str().unwrap()] {
-            assert_eq!(Welcome::read([entry]).unwrap().admit(Some(&shown)), Ok(()), "{entry}");
+        for entry in [id.as_str(), file.path().to_str().unwrap()] {
+            assert_eq!(Welcome::read([entry], &shelf).unwrap().admit(Some(&shown)), Ok(()), "{entry}");
         }
-        let other = "0".repeat(64);
-        let welcome = Welcome::read([other.as_str()]).unwrap();
+        let welcome = Welcome::default();
         let refusal = welcome.admit(Some(&shown)).unwrap_err().to_string();
         assert_eq!(refusal, format!("Certificate with SHA256 {} not allowed", shown.fingerprint));
         assert_eq!(welcome.admit(None), Err(Unwelcome::Nobody));
@@ -183,16 +230,35 @@ mod tests {
         parameters.not_after = rcgen::date_time_ymd(2020, 1, 1);
         let made = parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
         let shown = Shown::read(&[made.der().clone()]).unwrap();
-        let welcome = Welcome::read([shown.fingerprint.to_string().as_str()]).unwrap();
+        let id = shown.fingerprint.to_string();
+        let welcome = Welcome::read([id.as_str()], &shelf(&id, &made.pem())).unwrap();
         assert_eq!(welcome.admit(Some(&shown)), Err(Unwelcome::Expired));
         assert!(Shown::read(&[CertificateDer::from(vec![1, 2, 3])]).unwrap().is_expired());
     }
 
     #[test]
     fn an_entry_that_names_no_certificate_is_told_by_its_place() {
-        let id = "a".repeat(64);
-        let error = Welcome::read([id.as_str(), "/nowhere.pem"]).unwrap_err();
-        assert_eq!((error.at, error.entry.as_str()), (1, "/nowhere.pem"));
-        assert!(Fingerprint::parse("short").is_err() && Fingerprint::parse(&"g".repeat(64)).is_err());
+        let made = generate_simple_self_signed(["client".to_owned()]).unwrap();
+        let (id, missing) = ("a".repeat(64), "b".repeat(64));
+        let shelf = shelf(&id, &made.cert.pem());
+        for entry in ["/nowhere.pem", &missing] {
+            let error = Welcome::read([id.as_str(), entry], &shelf).unwrap_err();
+            assert_eq!((error.at, error.entry.as_str()), (1, entry));
+        }
+        let (welcome, problems) = Welcome::read_usable([missing.as_str(), &id], &shelf);
+        assert_eq!((welcome.0.len(), problems[0].at), (1, 0));
+        let key = rcgen::KeyPair::generate().unwrap().public_key_pem();
+        let public = Shelf::holding([(id.as_str(), key)], crate::config::Secret::default());
+        assert!(Welcome::read([id.as_str()], &public).unwrap_err().reason.contains("public key"));
+        assert_eq!(Welcome::read([id.as_str()], &Shelf::unasked()), Ok(Welcome::default()));
+    }
+
+    #[test]
+    fn an_id_ends_with_a_fingerprint_and_a_file_may_have_any_other_name() {
+        let hash = "0123456789abcdef".repeat(4);
+        assert!(is_id(&hash) && is_id(&format!("default{hash}")));
+        for name in ["client.pem", &hash[1..], &format!("certs/{hash}"), &"g".repeat(64), ""] {
+            assert!(!is_id(name), "{name}");
+        }
     }
 }

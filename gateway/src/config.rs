@@ -47,6 +47,7 @@ pub use self::tls::{
 };
 pub use self::trust::Trust;
 pub use self::upstream::{Upstream, UpstreamTls, UptimeTests};
+use crate::certificate::Shelf;
 use crate::error::Overrides;
 use crate::event::Handlers;
 use crate::json;
@@ -218,14 +219,27 @@ pub struct Loaded {
     pub unknown: Vec<String>,
     /// Values that are no use, with which the gateway starts all the same: for the error log.
     pub problems: Vec<Problem>,
+    /// The ids of certificates of the store that it names.
+    pub stored: Vec<String>,
 }
 
 impl Config {
-    /// Reads the file and lays the environment and the command line's port over it.
+    /// Reads the file and lays the environment and the command line's port over it. Certificates of
+    /// the store are left out: [`Self::load_with`] puts them in.
     pub fn load(
         path: Option<&Path>,
         env: impl Iterator<Item = (String, String)>,
         port: Option<u16>,
+    ) -> Result<Loaded, ConfigError> {
+        Self::load_with(path, env, port, &Shelf::unasked())
+    }
+
+    /// The same with certificates of the store.
+    pub fn load_with(
+        path: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+        port: Option<u16>,
+        shelf: &Shelf,
     ) -> Result<Loaded, ConfigError> {
         let variables: BTreeMap<_, _> = env.collect();
         let (file, mut document) = match environment::omits_file(&variables)? {
@@ -242,11 +256,12 @@ impl Config {
         }
         let written: written::Written = json::shape(document).map_err(|error| origins.misshapen(error))?;
         let smooths = written.enable_rate_limit_smoothing;
-        let (config, problems) = validate::validate(written, port, &origins)?;
+        let stored = certificates::ids(&written);
+        let (config, problems) = validate::validate(written, port, shelf, &origins)?;
         let unsmoothed = config.limits.unsmoothed().filter(|_| smooths);
         let unsupported = survey.unsupported.into_iter().chain(unsmoothed).collect();
         let unknown = survey.unknown.into_iter().chain(overlay.unknown).collect();
-        Ok(Loaded { config, file, unsupported, unknown, problems })
+        Ok(Loaded { config, file, unsupported, unknown, problems, stored })
     }
 }
 

@@ -3,6 +3,7 @@
 mod answer;
 mod apis;
 mod authority;
+mod certificates;
 mod files;
 mod health;
 mod keys;
@@ -17,7 +18,7 @@ mod stamp;
 use http::Method;
 
 pub use self::health::Health;
-pub use self::reload::{LoadError, Loaded, Reload, Reloads, load, reloads};
+pub use self::reload::{LoadError, Loaded, Reload, Reloads, Sources, reloads};
 use crate::exchange::{Exchange, Reply};
 use crate::listener::Gateway;
 use crate::sockets::Sockets;

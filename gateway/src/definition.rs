@@ -54,6 +54,8 @@ pub struct Definition {
     pub protocol: String,
     /// The API's own port, if it has one.
     pub listen_port: i64,
+    /// The certificates that are shown to clients that name them or the domain, by id or PEM file.
+    pub certificates: Vec<String>,
     /// Whether only holders of certain certificates may call.
     pub use_mutual_tls_auth: bool,
     /// Those, by id or PEM file.
@@ -318,6 +320,13 @@ impl Definition {
             true => Some("use_mutual_tls_auth"),
             false => token.then_some("auth_configs.authToken.use_certificate"),
         }
+    }
+
+    /// All certificates and public keys that it names.
+    pub fn named_certificates(&self) -> impl Iterator<Item = &str> {
+        let lists = self.certificates.iter().chain(&self.client_certificates).map(String::as_str);
+        let pins = self.pinned_public_keys.values().flat_map(|keys| keys.split(',').map(str::trim));
+        lists.chain(self.upstream_certificates.values().map(String::as_str)).chain(pins)
     }
 
     /// Whether a plugin decides who may call: never on a keyless API.

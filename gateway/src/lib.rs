@@ -32,6 +32,7 @@ pub mod event;
 pub mod exchange;
 pub mod hook;
 mod json;
+mod key_proof;
 pub mod listener;
 pub mod one_piece;
 pub mod pattern;

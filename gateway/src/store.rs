@@ -3,6 +3,7 @@
 //! The operations are those of the domain. Names of sessions are what [`crate::session::key`]
 //! makes of a key id; the `apikey-`, `orgkey.` and `quota-` before them belong to the store.
 
+mod certificates;
 mod embedded;
 mod redis;
 

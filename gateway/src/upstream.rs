@@ -36,6 +36,7 @@ use crate::pattern::ListenPath;
 use balance::{Balance, Destination};
 use elsewhere::Elsewhere;
 use headers::Outgoing;
+use transport::ForwardProxy;
 
 /// Where an API's requests go.
 #[derive(Debug)]
@@ -150,7 +151,7 @@ impl Upstream {
         if let Some(upgrade) = exchange.upgrade.as_ref().filter(|_| to.upgrades()) {
             upgrade.write(request.headers_mut());
         }
-        if let Some(credentials) = to.origin.told_proxy().and_then(|proxy| proxy.credentials.as_ref()) {
+        if let Some(credentials) = to.origin.told_proxy().and_then(ForwardProxy::authorization) {
             request.headers_mut().insert(PROXY_AUTHORIZATION, credentials.clone());
         }
         (request, outgoing.asks_gzip)

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use redis::{Cmd, FromRedisValue};
 use serde_json::{Value, json};
@@ -18,8 +19,7 @@ pub struct Redis {
 
 impl Redis {
     pub async fn start() -> Self {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let mut redis = Self { port, folder: tempfile::tempdir().unwrap(), process: None };
+        let mut redis = Self { port: port(), folder: tempfile::tempdir().unwrap(), process: None };
         redis.start_again().await;
         redis
     }
@@ -51,6 +51,16 @@ impl Redis {
         command.arg(words);
         command.query(&mut client.get_connection().unwrap()).unwrap()
     }
+}
+
+/// A free port that the system gives to nobody who asks for any: between our look and the server's
+/// start it would be another test's.
+fn port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 10_000).unwrap();
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let ports = std::iter::repeat_with(|| 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000);
+    ports.take(12_000).find(free).expect("a port is free")
 }
 
 impl Drop for Redis {

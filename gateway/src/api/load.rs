@@ -1,25 +1,37 @@
 //! Loads the definitions: one broken file never stops the others.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::sign::CertifiedKey;
 use serde_json::Value;
 use thiserror::Error;
 use tracing::{error, info, warn};
 
 use super::{Api, Port, Registry, Route, port};
+use crate::certificate::{Certificates, is_id};
 use crate::chain::{self, Shared};
-use crate::config::Config;
+use crate::config::{Certificate, Config};
 use crate::definition::{Definition, DefinitionError};
 use crate::pattern::{Host, ListenPath, PatternError};
 use crate::source::{self, SourceError, Sourced};
 
-/// Loads what lies in `app_path`; says in the log why a definition is not served. An API whose
-/// definition is as before stays as it is, with its session cache and its connections.
-pub fn load(config: &Config, shared: &Shared, previous: &Registry) -> Result<Registry, SourceError> {
-    let sourced = source::load(&config.app_path, &config.secrets, &|name| std::env::var(name).ok())?;
-    let mut loader = Loader { previous: Some(previous), ..Loader::new(config, shared) };
+/// Reads what lies in `app_path`.
+pub fn read(config: &Config) -> Result<Vec<Sourced>, SourceError> {
+    source::load(&config.app_path, &config.secrets, &|name| std::env::var(name).ok())
+}
+
+/// Loads what was read; says in the log why a definition is not served. An API whose definition is
+/// as before stays as it is, with its session cache and its connections.
+pub fn load(
+    sourced: Vec<Sourced>,
+    config: &Config,
+    shared: &Shared,
+    given: &Certificates,
+    previous: &Registry,
+) -> Registry {
+    let mut loader = Loader { previous: Some(previous), ..Loader::new(config, shared, given) };
     for Sourced { file, written, outcome } in sourced {
         match outcome {
             Ok(parsed) => {
@@ -35,7 +47,7 @@ pub fn load(config: &Config, shared: &Shared, previous: &Registry) -> Result<Reg
     let (served, refused) = (loader.routes.len(), loader.refused);
     info!(served, refused, folder = %config.app_path.display(), "API definitions loaded");
     let (routes, internal) = loader.routes();
-    Ok(Registry::new(routes, internal, config.http.strict_routes))
+    Registry::new(routes, internal, config.http.strict_routes)
 }
 
 /// Why a definition would not be served.
@@ -49,16 +61,26 @@ pub enum Unservable {
     Chain(#[from] chain::CompileError),
 }
 
+/// Reads a definition as it would be read from a file.
+pub fn parse(text: &str, config: &Config) -> Result<Definition, Unservable> {
+    Ok(source::parse(text, &config.secrets, &|name| std::env::var(name).ok())?.definition)
+}
+
 /// Whether a definition could be served, by the checks of loading.
-pub fn check(text: &str, config: &Config, shared: &Shared) -> Result<(), Unservable> {
-    let parsed = source::parse(text, &config.secrets, &|name| std::env::var(name).ok())?;
-    Loader::new(config, shared).route(Path::new(""), Value::Null, &parsed.definition)?;
+pub fn check(
+    definition: &Definition,
+    config: &Config,
+    shared: &Shared,
+    given: &Certificates,
+) -> Result<(), Unservable> {
+    Loader::new(config, shared, given).route(Path::new(""), Value::Null, definition)?;
     Ok(())
 }
 
 struct Loader<'a> {
     config: &'a Config,
     shared: &'a Shared,
+    given: &'a Certificates,
     previous: Option<&'a Registry>,
     taken: HashSet<(Option<u16>, String, String)>,
     /// Which ports there are, and whether they speak TLS.
@@ -69,9 +91,9 @@ struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
-    fn new(config: &'a Config, shared: &'a Shared) -> Self {
+    fn new(config: &'a Config, shared: &'a Shared, given: &'a Certificates) -> Self {
         let (taken, ports, routes, internal) = (HashSet::new(), HashMap::new(), Vec::new(), Vec::new());
-        Self { config, shared, previous: None, taken, ports, routes, internal, refused: 0 }
+        Self { config, shared, given, previous: None, taken, ports, routes, internal, refused: 0 }
     }
 
     fn refuse(&mut self, file: &Path, error: &dyn std::error::Error) {
@@ -112,8 +134,9 @@ impl<'a> Loader<'a> {
         let port = self.port(definition)?;
         let listen_path = self.unique(file, definition, port, listen_path);
         let path = ListenPath::parse(&listen_path).map_err(|error| at("proxy.listen_path", error))?;
-        // Files that a definition names may have changed.
-        if let Some(api) = self.unchanged(file, &document, &listen_path).filter(|_| !definition.use_mutual_tls_auth) {
+        let stored = self.stored(definition);
+        let unchanged = self.unchanged(file, &document, &listen_path).filter(|_| names_no_file(definition));
+        if let Some(api) = unchanged.filter(|api| api.stored == stored) {
             return Ok(Route { port, host, path, api: Arc::clone(api) });
         }
         let switch = definition.asks_for_certificates();
@@ -122,7 +145,7 @@ impl<'a> Loader<'a> {
                           or give the API a listen_port with protocol https";
             return Err(at(switch, reason));
         }
-        let chain = chain::compile(definition, &path, self.config, self.shared)?;
+        let chain = chain::compile(definition, &path, self.config, self.shared, self.given)?;
         let api = Arc::new(Api {
             id: definition.api_id.as_str().into(),
             name: loop_name(&definition.name),
@@ -132,6 +155,9 @@ impl<'a> Loader<'a> {
             document,
             listen_path,
             asks_for_certificates: switch.is_some(),
+            domain: self.domain(definition),
+            certificates: self.certificates(definition)?,
+            stored,
             batches: definition.enable_batch_request_support.then(|| path.clone()),
             chain,
         });
@@ -148,6 +174,23 @@ impl<'a> Loader<'a> {
             )),
             _ => Ok(Some(port)),
         }
+    }
+
+    /// The ids of what it names and the store has.
+    fn stored(&self, definition: &Definition) -> BTreeSet<String> {
+        definition.named_certificates().filter(|name| self.given.shelf.has(name)).map(str::to_owned).collect()
+    }
+
+    /// What is shown to clients.
+    fn certificates(&self, definition: &Definition) -> Result<Vec<Arc<CertifiedKey>>, chain::CompileError> {
+        let load = |(index, name): (usize, &String)| {
+            let path = format!("certificates[{index}]");
+            match Certificate::named(&path, name, &self.given.shelf) {
+                Ok(found) => Some(Ok(found?.key)),
+                Err(error) => Some(Err(at(&path, format!("{name:?}: {}", error.reason)))),
+            }
+        };
+        definition.certificates.iter().enumerate().filter_map(load).collect()
     }
 
     /// The API that was made of the same definition before.
@@ -198,6 +241,11 @@ impl<'a> Loader<'a> {
         let aliases: Vec<_> = self.routes.iter().filter(|route| !route.api.id.is_empty()).filter_map(alias).collect();
         (self.routes.into_iter().chain(aliases).collect(), self.internal)
     }
+}
+
+/// Whether no file can have changed that counts at the listener.
+fn names_no_file(definition: &Definition) -> bool {
+    !definition.use_mutual_tls_auth && definition.certificates.iter().all(|name| is_id(name))
 }
 
 /// What stands before a category, as in `Orders #shop`: all but letters and digits as dashes.

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use rustls::sign::CertifiedKey;
 
 use super::{Api, Port};
+use crate::certificate;
 use crate::chain::{Elsewhere, LoopError, VersionError};
 use crate::error::Failure;
 use crate::pattern::{Host, ListenPath};
@@ -31,6 +33,8 @@ pub struct Registry {
     strict: bool,
     /// Each once, routed or not.
     apis: Vec<Arc<Api>>,
+    /// Those of them that have certificates of their own.
+    certified: Vec<Arc<Api>>,
 }
 
 /// Routes of one port.
@@ -64,6 +68,7 @@ impl Registry {
             site.asks |= api.asks_for_certificates;
             site.table(host).add(path, api);
         }
+        registry.certified = registry.apis.iter().filter(|api| !api.certificates.is_empty()).cloned().collect();
         registry
     }
 
@@ -77,6 +82,15 @@ impl Registry {
     /// Whether some API on this port (none is the gateway's own) wants to see certificates of clients.
     pub fn asks_for_certificates(&self, port: Option<u16>) -> bool {
         port.map_or(Some(&self.main), |port| self.others.get(&port).map(|(_, site)| site)).is_some_and(|site| site.asks)
+    }
+
+    /// The certificate of an API for clients that ask for this server: one that names it, or else one
+    /// of an API that has this domain.
+    pub fn certificate(&self, server: &str) -> Option<Arc<CertifiedKey>> {
+        let all = || self.certified.iter().flat_map(|api| api.certificates.iter().map(move |key| (api, key)));
+        let named = all().find(|(_, key)| certificate::covers(key, server));
+        let found = named.or_else(|| all().find(|(api, _)| api.domain.eq_ignore_ascii_case(server)));
+        found.map(|(_, key)| Arc::clone(key))
     }
 
     /// The ports of APIs, and whether they speak TLS.
@@ -182,11 +196,13 @@ impl Table {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::PathBuf;
 
     use serde_json::Value;
 
     use super::*;
+    use crate::certificate::Certificates;
     use crate::chain::{self, Shared};
     use crate::cluster::Nodes;
     use crate::config::Config;
@@ -202,7 +218,7 @@ mod tests {
         let environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = Config::load(None, environment, None).unwrap().config;
         let shared = Shared::new(&config, Nodes::default(), event::queue().0, Ways::new().unwrap());
-        let chain = chain::compile(&definition, &path, &config, &shared).unwrap();
+        let chain = chain::compile(&definition, &path, &config, &shared, &Certificates::default()).unwrap();
         let host = host.map(|host| Host::parse(host).unwrap());
         let id = path.as_str().into();
         let lifetimes = chain::lifetimes(&definition, &config);
@@ -215,6 +231,9 @@ mod tests {
             document: Value::Null,
             listen_path: String::new(),
             asks_for_certificates: false,
+            domain: String::new(),
+            certificates: Vec::new(),
+            stored: BTreeSet::new(),
             batches: None,
             chain,
         };

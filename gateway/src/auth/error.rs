@@ -125,7 +125,9 @@ pub enum SignatureError {
     #[error("the signature is refused: {0}")]
     Refused(&'static str),
     /// The certificate to check it with is not there.
-    #[error("the signature is made with a certificate, and there is no store of certificates yet")]
+    #[error(
+        "the signature is to be checked with a certificate that is not stored: rsa_certificate_id of its key names it"
+    )]
     NoCertificate,
 }
 

@@ -2,15 +2,16 @@
 
 mod field;
 mod message;
+mod proof;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use self::field::{Algorithm, Field};
+use self::proof::Proof;
 use super::credential::Source;
 use super::error::{AuthError, SignatureError};
 use super::keys::Keys;
@@ -18,7 +19,7 @@ use super::lookup::Lookup;
 use crate::definition::{Definition, Refusal};
 use crate::error::Stop;
 use crate::exchange::{Exchange, Head, unescape};
-use crate::session::{Session, State};
+use crate::session::Session;
 use crate::sockets::Sockets;
 
 /// Authentication by a signature of parts of the request.
@@ -44,7 +45,7 @@ impl SignatureAuth {
         })
     }
 
-    /// The session of the key whose secret signed the request.
+    /// The session of the key that signed the request.
     pub async fn run(&self, exchange: &mut Exchange, sockets: &Sockets) -> Result<Arc<Session>, Stop> {
         Ok(self.identify(&exchange.head, sockets).await.map_err(AuthError::from)?)
     }
@@ -58,7 +59,8 @@ impl SignatureAuth {
         self.check_date(head, &field)?;
         let session = self.lookup.find(&sockets.store, field.key_id).await;
         let session = session.ok_or(SignatureError::Refused("its key is unknown"))?;
-        verify(head, &field, &session.state)?;
+        let proof = Proof::of(field.algorithm, &session.state, &sockets.store).await?;
+        verify(head, &field, &proof)?;
         Ok(session)
     }
 
@@ -91,30 +93,22 @@ fn allowed(names: &[String]) -> Result<Vec<Algorithm>, Refusal> {
     names.iter().enumerate().map(read).collect()
 }
 
-/// Whether the session's secret made the signature; without a secret nothing is signed.
-fn verify(head: &Head, field: &Field<'_>, state: &State) -> Result<(), SignatureError> {
-    let Some(algorithm) = field.algorithm.hmac() else {
-        let may = state.enable_http_signature_validation;
-        return Err(if may {
-            SignatureError::NoCertificate
-        } else {
-            SignatureError::Refused("its key may not sign with RSA")
-        });
-    };
-    if !state.hmac_enabled || state.hmac_string.is_empty() {
-        return Err(SignatureError::Refused("its key may not sign with HMAC"));
-    }
+/// Whether the caller signed the request.
+fn verify(head: &Head, field: &Field<'_>, proof: &Proof<'_>) -> Result<(), SignatureError> {
     let message = message::signed(head, field).ok_or(SignatureError::Refused("it signs a header that is not there"))?;
     let signature = unescape(field.signature, false).and_then(|text| STANDARD.decode(text).ok());
     let signature = signature.ok_or(SignatureError::Refused("it is not base64"))?;
-    let key = hmac::Key::new(algorithm, state.hmac_string.as_bytes());
-    hmac::verify(&key, message.as_bytes(), &signature).map_err(|_| SignatureError::Refused("it is wrong"))
+    proof.verify(message.as_bytes(), &signature)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use aws_lc_rs::hmac;
+
+    use super::proof::certificate_id;
     use super::*;
+    use crate::session::State;
 
     #[test]
     fn dates_are_read_in_the_zones_that_clients_write() {
@@ -144,7 +138,8 @@ mod tests {
         let text = format!(
             r#"Signature keyId="k",algorithm="{algorithm}",headers="(request-target) date x-a",signature="{signature}""#
         );
-        verify(&head(), &Field::parse(&text).unwrap(), state)
+        let field = Field::parse(&text).unwrap();
+        verify(&head(), &field, &Proof::secret(field.algorithm.hmac().unwrap(), state)?)
     }
 
     #[test]
@@ -171,9 +166,12 @@ mod tests {
         assert!(check("hmac-sha256", &empty, &State { hmac_string: String::new(), ..state() }).is_err());
         let right = signature(hmac::HMAC_SHA256, SIGNED);
         assert!(check("hmac-sha256", &right, &State { hmac_enabled: false, ..state() }).is_err());
-        let rsa = State { enable_http_signature_validation: true, ..State::default() };
-        assert_eq!(check("rsa-sha256", &right, &rsa), Err(SignatureError::NoCertificate));
-        assert!(matches!(check("rsa-sha256", &right, &state()), Err(SignatureError::Refused(_))));
+        let id = "a".repeat(64);
+        let rsa = |id: &str| State { rsa_certificate_id: id.to_owned(), ..State::default() };
+        let may = |id: &str| State { enable_http_signature_validation: true, ..rsa(id) };
+        assert_eq!(certificate_id(&may(&id)), Ok(id.as_str()));
+        assert_eq!(certificate_id(&may("/etc/key.pem")), Err(SignatureError::NoCertificate));
+        assert!(matches!(certificate_id(&rsa(&id)), Err(SignatureError::Refused(_))));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod version;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use thiserror::Error;
 
 use self::hooks::Hooks;
@@ -19,7 +20,7 @@ use super::versions::Versions;
 use super::{Answers, Chain, Limiter, Limits, Organisation};
 use crate::auth::callers::Callers;
 use crate::auth::keys::Keys;
-use crate::certificate::Welcome;
+use crate::certificate::{Certificates, Guests, Welcome};
 use crate::cluster::Nodes;
 use crate::config::Config;
 use crate::definition::{Definition, Refusal};
@@ -52,6 +53,7 @@ pub fn compile(
     listen_path: &ListenPath,
     config: &Config,
     shared: &Shared,
+    given: &Certificates,
 ) -> Result<Chain, CompileError> {
     let hooks = Hooks::new(definition, &config.coprocess);
     let auth = (!definition.use_keyless).then(|| auth::compile(definition, &hooks, config, shared)).transpose()?;
@@ -70,9 +72,9 @@ pub fn compile(
         shelf: Shelf::of(definition, &shared.answers),
         shared,
         organisation: organisation(definition, config, shared).map(Arc::new),
-        certificates: certificates(definition, config)?.map(Arc::new),
+        certificates: certificates(definition, given)?.map(Arc::new),
         hooks,
-        upstreams: Planner::new(definition, &config.upstream, &shared.ways)?,
+        upstreams: Planner::new(definition, &config.upstream, &shared.ways, &given.shelf)?,
     };
     let versions = Versions::compile(definition, listen_path, |version| parts.plan(version))?;
     let (checks, passes_options) = (parts.upstreams.checks()?, definition.cors.options_passthrough);
@@ -102,14 +104,16 @@ fn organisation(definition: &Definition, config: &Config, shared: &Shared) -> Op
 }
 
 /// Whose certificates are welcome, if the API asks for certificates.
-fn certificates(definition: &Definition, config: &Config) -> Result<Option<Welcome>, CompileError> {
+fn certificates(definition: &Definition, given: &Certificates) -> Result<Option<Welcome>, CompileError> {
     if !definition.use_mutual_tls_auth {
         return Ok(None);
     }
-    let own = Welcome::read(definition.client_certificates.iter().map(String::as_str)).map_err(|error| {
-        CompileError { path: format!("client_certificates[{}]", error.at), reason: error.to_string() }
+    let listed = definition.client_certificates.iter().map(String::as_str);
+    let own = Welcome::read(listed, &given.shelf).map_err(|error| CompileError {
+        path: format!("client_certificates[{}]", error.at),
+        reason: error.to_string(),
     })?;
-    let welcome = own.with(&config.certificates.apis);
+    let welcome = own.with(&given.guests.apis);
     if welcome.is_empty() {
         let reason = "nobody could call: list certificates, or security.certificates.apis in tyk.conf";
         return Err(CompileError { path: "client_certificates".to_owned(), reason: reason.to_owned() });
@@ -136,6 +140,8 @@ pub struct Shared {
     pub ways: Arc<Ways>,
     /// The replies that are kept.
     pub answers: Answers,
+    /// Whose certificates `tyk.conf` welcomes.
+    pub guests: ArcSwap<Guests>,
 }
 
 impl Shared {
@@ -148,6 +154,7 @@ impl Shared {
             events,
             ways: Arc::new(ways),
             answers: Answers::default(),
+            guests: ArcSwap::default(),
         }
     }
 }

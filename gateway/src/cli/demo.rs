@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::CliError;
 use super::serve::{runtime, serve, stop_signal, system};
 use crate::config::Config;
+use crate::store::Opened;
 use crate::telemetry::{self, Hooks};
 
 pub(super) use plugin::run as plugin;
@@ -36,7 +37,8 @@ pub(super) fn run(port: Option<u16>) -> Result<(), CliError> {
         let conf = folder.path().join("tyk.conf");
         let loaded = Config::load(Some(&conf), std::iter::empty(), Some(port.unwrap_or(PORT)))?;
         telemetry::init(&loaded.config.log, Hooks::Watched);
-        serve(loaded.config, stop, |address| welcome(address, &plugin, folder.path())).await
+        let store = Opened::open(&loaded.config.storage)?;
+        serve(loaded.config, store, stop, |address| welcome(address, &plugin, folder.path())).await
     })
 }
 

@@ -12,10 +12,11 @@ use tracing::{debug, error, info, warn};
 
 use super::CliError;
 use crate::api::Registry;
+use crate::certificate::Shelf;
 use crate::chain::Shared;
 use crate::cluster::{self, Heard, Nodes, Notice};
-use crate::config::{self, Config, Control};
-use crate::control::{self, Loaded};
+use crate::config::{self, Config, ConfigError, Control};
+use crate::control::{self, Sources};
 use crate::error::Pages;
 use crate::event::{self, Couriers};
 use crate::exchange::HELD;
@@ -37,8 +38,24 @@ pub(super) fn run(conf: Option<&Path>, port: Option<u16>) -> Result<(), CliError
     announce(&loaded);
     runtime()?.block_on(async {
         let stop = stop_signal()?;
-        serve(loaded.config, stop, |_| {}).await
+        let store = Opened::open(&loaded.config.storage)?;
+        let config = with_certificates(loaded, &store, |shelf| Config::load_with(conf, environment(), port, shelf));
+        serve(config.await?, store, stop, |_| {}).await
     })
+}
+
+/// A configuration that names certificates of the store is read once more, with those.
+async fn with_certificates(
+    loaded: config::Loaded,
+    store: &Opened,
+    load: impl FnOnce(&Shelf) -> Result<config::Loaded, ConfigError>,
+) -> Result<Config, CliError> {
+    if loaded.stored.is_empty() {
+        return Ok(loaded.config);
+    }
+    let (names, password) = (loaded.stored.iter().map(String::as_str), loaded.config.certificates.password);
+    let shelf = Shelf::fetch(|| store.connect(), names, password.clone()).await;
+    Ok(load(&shelf.unwrap_or_else(|error| Shelf::silent(&error, password)))?.config)
 }
 
 /// The variables that are text; no key of ours can be meant by others.
@@ -81,17 +98,16 @@ pub(super) fn system(what: &str, source: io::Error) -> CliError {
 /// Serves until `stop`; `ready` hears of the address once clients can connect.
 pub(super) async fn serve(
     config: Config,
+    store: Opened,
     stop: impl Future<Output = ()>,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), CliError> {
     let pages = Pages::load(config.template_path.as_deref(), !config.hide_generator_header)?;
-    let store = Opened::open(&config.storage)?;
     let nodes = Nodes::default();
     let (events, deliveries) = event::queue();
     let ways = Ways::new().map_err(StartError::from)?;
     let shared = Shared::new(&config, nodes.clone(), events, ways);
-    let Loaded { policies, registry } = control::load(&config, &shared, &Registry::default())?;
-    shared.keys.replace_policies(policies);
+    let (registry, missed) = load(&config, &shared, &store).await?;
     let sockets = listen(&config)?;
     let address = sockets.address().map_err(|source| system("the listening address is unknown", source))?;
     let _pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
@@ -102,7 +118,7 @@ pub(super) async fn serve(
     tokio::spawn(deliveries.run(couriers));
     tokio::spawn(reloads.run(Arc::clone(&gateway)));
     tokio::spawn(hang_ups(Arc::clone(&gateway))?);
-    tokio::spawn(upkeep(Arc::clone(&gateway), nodes));
+    tokio::spawn(upkeep(Arc::clone(&gateway), nodes, missed));
     tokio::spawn(watch(Arc::clone(&gateway)));
     tokio::spawn(test_upstreams(&gateway)?);
     info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
@@ -113,6 +129,21 @@ pub(super) async fn serve(
     info!("stopped");
     Ok(())
 }
+
+/// The first policies and APIs. A store that does not answer is missed by those only who name
+/// something in it.
+async fn load(config: &Config, shared: &Shared, store: &Opened) -> Result<(Registry, Missed), CliError> {
+    let sources = Sources::read(config)?;
+    let (shelf, missed) = match sources.fetch(config, store).await {
+        Ok(shelf) => (shelf, Missed(false)),
+        Err(error) => (Shelf::silent(&error, config.certificates.password.clone()), Missed(true)),
+    };
+    Ok((sources.load(config, shared, shelf, &Registry::default()).take_effect(shared), missed))
+}
+
+/// Whether certificates of the store were wanted and not to be had.
+#[derive(Clone, Copy)]
+struct Missed(bool);
 
 /// On the service manager's sockets, or else on some of our own.
 fn listen(config: &Config) -> Result<Sockets, CliError> {
@@ -152,11 +183,11 @@ fn test_upstreams(gateway: &Arc<Gateway>) -> Result<impl Future<Output = ()> + u
 }
 
 /// What the store needs now and then.
-async fn upkeep(gateway: Arc<Gateway>, nodes: Nodes) {
+async fn upkeep(gateway: Arc<Gateway>, nodes: Nodes, missed: Missed) {
     match &gateway.store {
         Opened::Embedded(store) => sweep(store).await,
         Opened::Redis(redis) => {
-            tokio::join!(hear(redis, &gateway), attend(redis, &nodes));
+            tokio::join!(hear(redis, &gateway, missed), attend(redis, &nodes));
         }
     }
 }
@@ -175,17 +206,17 @@ async fn sweep(store: &Embedded) {
 }
 
 /// Forgets what other nodes changed; all of it where their messages may have been missed.
-async fn hear(redis: &config::Redis, gateway: &Gateway) {
+async fn hear(redis: &config::Redis, gateway: &Gateway, Missed(missed): Missed) {
     let Gateway { config: Config { messages, .. }, shared: Shared { keys, .. }, reload, .. } = gateway;
     if !messages.heard {
         return;
     }
-    let mut connected = false;
+    let mut stale = missed;
     let tell = |heard| match heard {
         Heard::Connected => {
             keys.forget_all();
             // Told to load anew meanwhile, this node would not have heard it.
-            if std::mem::replace(&mut connected, true) {
+            if std::mem::replace(&mut stale, true) {
                 drop(reload.ask());
             }
         }

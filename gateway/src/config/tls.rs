@@ -14,12 +14,13 @@ pub(in crate::config) use self::suites::{TLS_1_2, TLS_1_3};
 use super::validate::given;
 use super::written::HttpServerOptions;
 use super::{ConfigError, Origins};
+use crate::certificate::Shelf;
 use crate::json::short;
 
 /// How the listener speaks TLS.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// At least one.
+    /// At least one, once those of the store are there.
     pub certificates: Vec<Certificate>,
     /// Whose certificate is shown to clients that name no server, or one that nobody is; the first
     /// certificate if not said.
@@ -35,7 +36,11 @@ pub struct Tls {
 const SECTION: &str = "http_server_options";
 
 /// Makes the configuration of TLS, if it is switched on or certificates are there for ports of APIs.
-pub(super) fn tls(written: &mut HttpServerOptions, origins: &Origins<'_>) -> Result<Option<Tls>, ConfigError> {
+pub(super) fn tls(
+    written: &mut HttpServerOptions,
+    shelf: &Shelf,
+    origins: &Origins<'_>,
+) -> Result<Option<Tls>, ConfigError> {
     if !written.use_ssl && written.certificates.is_empty() && written.ssl_certificates.is_empty() {
         return Ok(None);
     }
@@ -44,7 +49,7 @@ pub(super) fn tls(written: &mut HttpServerOptions, origins: &Origins<'_>) -> Res
     Ok(Some(Tls {
         provider: check.provider(&written.ssl_ciphers, versions)?,
         versions,
-        certificates: check.certificates(written)?,
+        certificates: check.certificates(written, shelf)?,
         server_name: given(std::mem::take(&mut written.server_name)),
         http2: written.enable_http2,
     }))
@@ -78,24 +83,25 @@ impl Check<'_> {
         })
     }
 
-    fn certificates(&self, written: &HttpServerOptions) -> Result<Vec<Certificate>, ConfigError> {
-        let pairs = written.certificates.iter().enumerate().map(|(at, pair)| {
-            let path = format!("{SECTION}.certificates[{at}]");
-            Files::pair(&path, &pair.cert_file, &pair.key_file, given(pair.domain_name.to_ascii_lowercase()))
-        });
-        let singles = written.ssl_certificates.iter().enumerate();
-        let singles = singles.map(|(at, file)| Files::single(&format!("{SECTION}.ssl_certificates[{at}]"), file));
-        let certificates: Vec<_> = pairs.chain(singles).map(|files| self.load(files)).collect::<Result<_, _>>()?;
-        if certificates.is_empty() {
+    fn certificates(&self, written: &HttpServerOptions, shelf: &Shelf) -> Result<Vec<Certificate>, ConfigError> {
+        let HttpServerOptions { certificates: pairs, ssl_certificates: singles, .. } = written;
+        if pairs.is_empty() && singles.is_empty() {
             return self.refuse("use_ssl", true, "name a certificate and its key in http_server_options.certificates");
         }
-        Ok(certificates)
+        let pairs = pairs.iter().enumerate().map(|(at, pair)| {
+            let path = format!("{SECTION}.certificates[{at}]");
+            let domain = given(pair.domain_name.to_ascii_lowercase());
+            Certificate::load(Files::pair(&path, &pair.cert_file, &pair.key_file, domain)).map(Some)
+        });
+        let singles = singles.iter().enumerate();
+        let singles =
+            singles.map(|(at, name)| Certificate::named(&format!("{SECTION}.ssl_certificates[{at}]"), name, shelf));
+        let found = pairs.chain(singles).filter_map(|found| found.map_err(|error| self.unusable(error)).transpose());
+        found.collect()
     }
 
-    fn load(&self, files: Files) -> Result<Certificate, ConfigError> {
-        Certificate::load(files).map_err(|CertificateError { path, file, reason }| {
-            self.origins.unusable(&path, short(&file.display().to_string().into()), reason)
-        })
+    fn unusable(&self, CertificateError { path, file, reason }: CertificateError) -> ConfigError {
+        self.origins.unusable(&path, short(&file.display().to_string().into()), reason)
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::tls::{self, Certificate, Files, Pin, Versions};
+use super::tls::{self, Certificate, Pin, Versions};
 use super::written::Written;
 use super::{ConfigError, Origins};
+use crate::certificate::Shelf;
 use crate::json::short;
 
 /// Calls to upstreams.
@@ -63,14 +64,14 @@ pub struct UptimeTests {
 const TLS_1_0: i64 = 769;
 
 /// Makes the configuration of calls to upstreams.
-pub(super) fn upstream(written: &mut Written, origins: &Origins<'_>) -> Result<Upstream, ConfigError> {
+pub(super) fn upstream(written: &mut Written, shelf: &Shelf, origins: &Origins<'_>) -> Result<Upstream, ConfigError> {
     let check = Check { origins };
     Ok(Upstream {
         timeout: check.timeout(written.proxy_default_timeout)?,
         max_idle_per_host: check.max_idle_per_host(written.max_idle_connections_per_host)?,
         close_connections: written.proxy_close_connections,
         max_age: check.max_age(written.max_conn_time)?,
-        tls: Arc::new(check.tls(written)?),
+        tls: Arc::new(check.tls(written, shelf)?),
         tests: check.tests(&written.uptime_tests)?,
     })
 }
@@ -106,7 +107,7 @@ impl Check<'_> {
         }
     }
 
-    fn tls(&self, written: &mut Written) -> Result<UpstreamTls, ConfigError> {
+    fn tls(&self, written: &mut Written, shelf: &Shelf) -> Result<UpstreamTls, ConfigError> {
         let (min_version, max_version) = (written.proxy_ssl_min_version, written.proxy_ssl_max_version);
         let versions = self.versions(min_version, max_version)?;
         let ciphers = std::mem::take(&mut written.proxy_ssl_ciphers);
@@ -121,8 +122,8 @@ impl Check<'_> {
             max_version,
             ciphers,
             http2: written.proxy_enable_http2,
-            certificates: self.certificates(&written.security.certificates.upstream)?,
-            pins: self.pins(&written.security.pinned_public_keys)?,
+            certificates: self.certificates(&written.security.certificates.upstream, shelf)?,
+            pins: self.pins(&written.security.pinned_public_keys, shelf)?,
         })
     }
 
@@ -142,19 +143,24 @@ impl Check<'_> {
     fn certificates(
         &self,
         written: &BTreeMap<String, String>,
+        shelf: &Shelf,
     ) -> Result<BTreeMap<String, Arc<Certificate>>, ConfigError> {
-        let load = |(host, file): (&String, &String)| {
+        let load = |(host, name): (&String, &String)| {
             let path = format!("security.certificates.upstream.{host}");
-            match Certificate::load(Files::single(&path, file)) {
-                Ok(certificate) => Ok((host.to_ascii_lowercase(), Arc::new(certificate))),
-                Err(error) => self.refuse(&path, file.as_str(), &error.reason),
+            match Certificate::named(&path, name, shelf) {
+                Ok(found) => Some(Ok((host.to_ascii_lowercase(), Arc::new(found?)))),
+                Err(error) => Some(self.refuse(&path, name.as_str(), &error.reason)),
             }
         };
-        written.iter().filter(|(_, file)| !file.is_empty()).map(load).collect()
+        written.iter().filter(|(_, name)| !name.is_empty()).filter_map(load).collect()
     }
 
-    fn pins(&self, written: &BTreeMap<String, String>) -> Result<BTreeMap<String, Vec<Pin>>, ConfigError> {
-        let read = |(host, keys): (&String, &String)| match Pin::list(keys) {
+    fn pins(
+        &self,
+        written: &BTreeMap<String, String>,
+        shelf: &Shelf,
+    ) -> Result<BTreeMap<String, Vec<Pin>>, ConfigError> {
+        let read = |(host, keys): (&String, &String)| match Pin::list(keys, shelf) {
             Ok(pins) => Ok((host.to_ascii_lowercase(), pins)),
             Err(error) => {
                 self.refuse(&format!("security.pinned_public_keys.{host}"), keys.as_str(), &error.to_string())

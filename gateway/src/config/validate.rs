@@ -14,6 +14,7 @@ use super::{Config, ConfigError, HttpServer, Log, LogFormat, Messages, Origins, 
 use super::{
     certificates, control, guards, identity, limits, monitor, plugin_servers, ports, storage, tls, trust, upstream,
 };
+use crate::certificate::Shelf;
 use crate::definition::{ErrorOverrides, Refusal};
 use crate::error::Overrides;
 use crate::event::{Compiled, Handlers};
@@ -24,6 +25,7 @@ use crate::pattern::endpoint::Matching;
 pub(super) fn validate(
     mut written: Written,
     port: Option<u16>,
+    shelf: &Shelf,
     origins: &Origins<'_>,
 ) -> Result<(Config, Vec<Problem>), ConfigError> {
     let check = Check { origins };
@@ -48,9 +50,9 @@ pub(super) fn validate(
         version_header: check.version_header(&written.version_header)?,
         guards: guards::guards(&written.http_server_options, origins)?,
         trust: trust::trust(&written.http_server_options, origins)?,
-        tls: tls::tls(&mut written.http_server_options, origins)?,
-        certificates: certificates::certificates(&written.security, written.http_server_options.use_ssl, origins)?,
-        upstream: upstream::upstream(&mut written, origins)?,
+        tls: tls::tls(&mut written.http_server_options, shelf, origins)?,
+        certificates: certificates::certificates(&mut written, shelf, origins)?,
+        upstream: upstream::upstream(&mut written, shelf, origins)?,
         coprocess,
         keys: identity::keys(&written, origins)?,
         lifetimes: identity::lifetimes(&written),

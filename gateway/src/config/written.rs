@@ -177,6 +177,7 @@ pub(super) struct Storage {
 pub(super) struct Security {
     pub(super) control_api_use_mutual_tls: bool,
     pub(super) allow_unsafe_dynamic_mtls_token: bool,
+    pub(super) private_certificate_encoding_secret: String,
     pub(super) pinned_public_keys: BTreeMap<String, String>,
     pub(super) certificates: SecurityCertificates,
 }

@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::answer::{Answer, Problem, changed, document};
 use super::files;
 use super::request::Request;
-use crate::api;
+use crate::api::{self, Unservable};
 use crate::auth::session_cache::Counts;
+use crate::certificate::{Certificates, Shelf};
 use crate::definition::Definition;
 use crate::listener::Gateway;
 use crate::source;
@@ -84,9 +85,12 @@ fn definition(request: &Request<'_>) -> Result<(String, Map<String, Value>), Pro
 async fn write(request: &Request<'_>, id: &str, written: Map<String, Value>) -> Result<(), Problem> {
     let (file, _) = file(request, id)?;
     let Gateway { config, shared, .. } = request.gateway;
-    if let Err(error) = api::check(&Value::Object(written.clone()).to_string(), config, shared) {
-        return Err(Problem::bad(format!("Validation of API Definition failed. Reason: {error}.")));
-    }
+    let unservable = |error: Unservable| Problem::bad(format!("Validation of API Definition failed. Reason: {error}."));
+    let definition = api::parse(&Value::Object(written.clone()).to_string(), config).map_err(unservable)?;
+    let password = config.certificates.password.clone();
+    let shelf = Shelf::fetch(|| Ok(request.store.clone()), definition.named_certificates(), password).await?;
+    let given = Certificates { shelf, guests: shared.guests.load_full() };
+    api::check(&definition, config, shared, &given).map_err(unservable)?;
     files::write(file, written).await.map_err(|error| failed("Failed to create file!", &error))
 }
 

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
+use tokio::task::{JoinError, spawn_blocking};
 use tracing::{error, info};
 
 use crate::api::{self, Registry};
+use crate::certificate::{Certificates, Guests, Shelf};
 use crate::chain::Shared;
 use crate::config::Config;
 use crate::listener::Gateway;
 use crate::session::policy::Policies;
-use crate::session::policy::file::{self, FileError};
-use crate::source::SourceError;
+use crate::session::policy::file::{self, FileError, Read};
+use crate::source::{SourceError, Sourced};
+use crate::store::{Opened, StoreError};
 use crate::supervisor;
 
 /// Asks for reloads.
@@ -31,10 +34,9 @@ pub fn reloads() -> (Reload, Reloads) {
 
 /// What a reload makes.
 pub struct Loaded {
-    /// The policies.
-    pub policies: Policies,
-    /// The APIs.
-    pub registry: Registry,
+    policies: Policies,
+    guests: Arc<Guests>,
+    registry: Registry,
 }
 
 /// Why nothing can be loaded.
@@ -46,15 +48,57 @@ pub enum LoadError {
     /// There is no telling which APIs there are.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// There is no telling which certificates there are.
+    #[error("certificates: {0}")]
+    Certificates(#[from] StoreError),
+    /// Who was to load has come to grief.
+    #[error("loading failed: {0}")]
+    Broken(#[from] JoinError),
 }
 
-/// Reads policies and definitions; the log tells which cannot be used.
-pub fn load(config: &Config, shared: &Shared, previous: &Registry) -> Result<Loaded, LoadError> {
-    let read = file::read(&config.policies)?;
-    for problem in &read.problems {
-        error!("{problem}; sessions that name this policy are refused");
+/// What the files say, not yet made into anything.
+pub struct Sources {
+    policies: Read,
+    definitions: Vec<Sourced>,
+}
+
+impl Sources {
+    /// Reads policies and definitions; the log tells which policies cannot be used.
+    pub fn read(config: &Config) -> Result<Self, LoadError> {
+        let policies = file::read(&config.policies)?;
+        for problem in &policies.problems {
+            error!("{problem}; sessions that name this policy are refused");
+        }
+        Ok(Self { policies, definitions: api::read(config)? })
     }
-    Ok(Loaded { policies: read.policies, registry: api::load(config, shared, previous)? })
+
+    /// Fetches what definitions and `tyk.conf` name of the store.
+    pub async fn fetch(&self, config: &Config, store: &Opened) -> Result<Shelf, StoreError> {
+        let parsed = self.definitions.iter().filter_map(|sourced| sourced.outcome.as_ref().ok());
+        let names = parsed.flat_map(|parsed| parsed.definition.named_certificates());
+        let password = config.certificates.password.clone();
+        Shelf::fetch(|| store.connect(), names.chain(config.certificates.names()), password).await
+    }
+
+    /// Makes policies and APIs; the log tells which cannot be used.
+    pub fn load(self, config: &Config, shared: &Shared, shelf: Shelf, previous: &Registry) -> Loaded {
+        let (guests, missing) = Guests::read(&config.certificates, &shelf);
+        for problem in missing {
+            error!("{problem}; whoever shows this certificate is not let in");
+        }
+        let given = Certificates { shelf, guests: Arc::new(guests) };
+        let registry = api::load(self.definitions, config, shared, &given, previous);
+        Loaded { policies: self.policies.policies, guests: given.guests, registry }
+    }
+}
+
+impl Loaded {
+    /// Lets it count from now on, but for the APIs, which are handed back.
+    pub fn take_effect(self, shared: &Shared) -> Registry {
+        shared.keys.replace_policies(self.policies);
+        shared.guests.store(self.guests);
+        self.registry
+    }
 }
 
 impl Reload {
@@ -88,15 +132,22 @@ impl Reloads {
 
 /// A failure leaves what is served as it is.
 async fn reload(gateway: &Arc<Gateway>) {
-    let reader = Arc::clone(gateway);
-    match tokio::task::spawn_blocking(move || load(&reader.config, &reader.shared, &reader.registry.load())).await {
-        Ok(Ok(Loaded { policies, registry })) => {
-            gateway.shared.keys.replace_policies(policies);
-            gateway.registry.store(Arc::new(registry));
+    match load(gateway).await {
+        Ok(loaded) => {
+            gateway.registry.store(Arc::new(loaded.take_effect(&gateway.shared)));
             gateway.arrange.ask().await;
             info!("policies and API definitions are loaded anew");
         }
-        Ok(Err(error)) => error!(%error, "nothing is loaded anew, what was served is served on"),
-        Err(error) => error!(%error, "loading anew failed, what was served is served on"),
+        Err(error) => error!(%error, "nothing is loaded anew, what was served is served on"),
     }
+}
+
+/// Files are read and chains made where that keeps nobody waiting.
+async fn load(gateway: &Arc<Gateway>) -> Result<Loaded, LoadError> {
+    let reader = Arc::clone(gateway);
+    let sources = spawn_blocking(move || Sources::read(&reader.config)).await??;
+    let shelf = sources.fetch(&gateway.config, &gateway.store).await?;
+    let maker = Arc::clone(gateway);
+    let load = move || sources.load(&maker.config, &maker.shared, shelf, &maker.registry.load());
+    Ok(spawn_blocking(load).await?)
 }

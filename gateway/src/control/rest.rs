@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::answer::{Answer, Problem, nowhere, ok};
 use super::request::{Request, segments};
-use super::{apis, authority, keys, organisations, policies};
+use super::{apis, authority, certificates, keys, organisations, policies};
 use crate::exchange::{Exchange, ReadError, Reply};
 use crate::listener::Gateway;
 use crate::sockets::Sockets;
@@ -17,8 +17,8 @@ pub(super) async fn answer(gateway: &Gateway, sockets: &Sockets, exchange: &mut 
         let message = "Attempted administrative access with invalid or missing key!";
         return Problem::new(StatusCode::FORBIDDEN, message).reply();
     }
-    if let Some(welcome) = &gateway.config.certificates.control
-        && let Err(unwelcome) = welcome.admit(exchange.client.certificate.as_deref())
+    if gateway.config.certificates.control.is_some()
+        && let Err(unwelcome) = gateway.shared.guests.load().control.admit(exchange.client.certificate.as_deref())
     {
         return Problem::new(StatusCode::FORBIDDEN, unwelcome.to_string()).reply();
     }
@@ -48,6 +48,8 @@ async fn route(request: &Request<'_>, path: &[&str]) -> Answer {
         ["org", "keys", id] => organisations::answer(request, Some(id)).await,
         ["apis"] => apis::answer(request, None).await,
         ["apis", id] if *id != "oas" && *id != "mcps" => apis::answer(request, Some(id)).await,
+        ["certs"] => certificates::answer(request, None).await,
+        ["certs", ids] => certificates::answer(request, Some(ids)).await,
         ["cache", "jwks"] => key_sets(request, None),
         ["cache", "jwks", id] => key_sets(request, Some(id)),
         ["cache", id] => answers(request, id).await,

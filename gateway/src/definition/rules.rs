@@ -40,7 +40,6 @@ const AUTH: &str = "this method of auth is not supported yet: set it to false, a
 const CERTIFICATE: &str = "certificates say who is calling in authToken only: set it to false";
 const SIGNATURE: &str =
     "signatures beside auth tokens are not checked yet: set it to false, or use enable_signature_checking";
-const CERTIFICATES: &str = "certificates of APIs are not supported yet: remove the setting";
 const OURS: &str = "this setting of hooks is not supported yet: remove it";
 
 /// For every API.
@@ -54,7 +53,6 @@ pub(super) static EVERYONE: &[Rule] = &[
     rule("proxy.service_discovery.use_discovery_service", "service discovery is not supported yet: set it to false and name the upstream in proxy.target_url"),
     rule("upstream_auth.enabled", "credentials for the upstream are not supported yet: set it to false, or add the header in a Post hook"),
     rule("request_signing.is_enabled", "request signing is not supported yet: set it to false, or sign in a Post hook"),
-    rule("certificates", CERTIFICATES),
     rule("is_oas", "OpenAPI documents are not supported yet, and this one may hold rules: set it to false if the classic definition says it all"),
     rule("graphql.enabled", "GraphQL is not supported: set it to false"),
 ];

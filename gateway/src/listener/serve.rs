@@ -19,7 +19,7 @@ pub async fn serve(
     gateway: Arc<Gateway>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
-    let (tls, renewal) = gateway.config.tls.as_ref().map(Tls::new).transpose()?.unzip();
+    let (tls, renewal) = gateway.config.tls.as_ref().map(|tls| Tls::new(tls, &gateway)).transpose()?.unzip();
     let count = thread::available_parallelism().map_or(1, NonZero::get);
     let workers = (0..count).map(|at| Worker::start(at, Arc::clone(&gateway))).collect::<Result<Vec<_>, _>>()?;
     let admission = Admission::new(&gateway.config.guards, files::raise_limit());

@@ -19,10 +19,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use self::certificates::Certificates;
+use self::certificates::{Certificates, Choice};
 use self::clients::AnyClient;
 pub(super) use self::renewal::Renewal;
-use super::front_door;
+use super::{Gateway, front_door};
 use crate::certificate::Shown;
 use crate::config;
 
@@ -42,10 +42,11 @@ pub(super) struct Tls {
 
 impl Tls {
     /// Also gives what keeps the certificates up to date.
-    pub(super) fn new(config: &config::Tls) -> Result<(Self, Renewal), rustls::Error> {
+    pub(super) fn new(config: &config::Tls, gateway: &Arc<Gateway>) -> Result<(Self, Renewal), rustls::Error> {
         let certificates = Arc::new(Certificates::new(&config.certificates, config.server_name.as_deref()));
-        let plain = acceptor(config, &certificates, false)?;
-        let asking = acceptor(config, &certificates, true)?;
+        let choice = Arc::new(Choice { own: Arc::clone(&certificates), gateway: Arc::clone(gateway) });
+        let plain = acceptor(config, &choice, false)?;
+        let asking = acceptor(config, &choice, true)?;
         let renewal = Renewal::new(config.certificates.clone(), certificates);
         Ok((Self { plain, asking }, renewal))
     }
@@ -57,14 +58,14 @@ impl Tls {
 }
 
 /// Each has tickets of its own: no client goes on without a certificate where it would be asked for one.
-fn acceptor(config: &config::Tls, certificates: &Arc<Certificates>, ask: bool) -> Result<TlsAcceptor, rustls::Error> {
+fn acceptor(config: &config::Tls, choice: &Arc<Choice>, ask: bool) -> Result<TlsAcceptor, rustls::Error> {
     let server = ServerConfig::builder_with_provider(Arc::new(config.provider.clone()))
         .with_protocol_versions(config.versions.supported())?;
     let server = match ask {
         true => server.with_client_cert_verifier(Arc::new(AnyClient::new(&config.provider))),
         false => server.with_no_client_auth(),
     };
-    let mut server = server.with_cert_resolver(Arc::clone(certificates) as _);
+    let mut server = server.with_cert_resolver(Arc::clone(choice) as _);
     server.ticketer = Ticketer::new()?;
     if config.http2 {
         server.alpn_protocols.push(HTTP_2.to_vec());

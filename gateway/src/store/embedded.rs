@@ -9,6 +9,7 @@
 //! Workers read and count for themselves, from memory for the most part. One thread changes
 //! sessions; a worker that waits for it goes on with its other connections.
 
+mod certificates;
 mod counter;
 mod counters;
 mod disk;

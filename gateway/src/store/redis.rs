@@ -5,6 +5,7 @@
 //! quotas looked up.
 
 mod answers;
+mod certificates;
 mod counting;
 mod link;
 mod pace;

@@ -1,5 +1,7 @@
 //! New connections: names looked up, sockets, proxies, TLS, and what is spoken on it all.
 
+mod proxied;
+
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -7,11 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::Uri;
+use http::uri::Authority;
 use hyper::client::conn::{http1, http2};
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiAddrs, GaiResolver, Name};
-use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -22,6 +25,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tower::Service;
 
+use self::proxied::OverTls;
 use super::client::ClientError;
 use super::origin::Origin;
 use super::transport::Speech;
@@ -40,7 +44,7 @@ const WINDOW: u32 = 1 << 20;
 
 /// Makes connections.
 pub(super) struct Connector {
-    tcp: HttpConnector<Resolver>,
+    tcp: Tcp,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
@@ -71,43 +75,45 @@ impl Connector {
     }
 
     pub(super) async fn connect(&self, to: &Origin) -> Result<Sender, ClientError> {
-        let socket = self.socket(to).await?;
-        let speech = to.transport.settings.speech;
-        match to.tls() {
-            None => self.speak(TokioIo::new(socket), speech == Speech::Http2).await,
-            Some(tls) => {
-                let socket = shake_hands(tls, to, socket).await?;
-                let http2 = socket.get_ref().1.alpn_protocol() == Some(b"h2");
-                self.speak(TokioIo::new(socket), http2).await
-            }
+        match self.proxy_over_tls(to) {
+            None => self.speak_with(to, self.socket(to).await?).await,
+            Some(proxy) => self.speak_with(to, proxy.socket(to).await?).await,
         }
     }
 
     /// A connection without HTTP on it.
     pub(super) async fn stream(&self, to: &Origin) -> Result<Box<dyn Stream>, ClientError> {
-        let socket = self.socket(to).await?;
-        match to.tls() {
-            None => Ok(Box::new(socket)),
-            Some(tls) => Ok(Box::new(shake_hands(tls, to, socket).await?)),
+        match self.proxy_over_tls(to) {
+            None => boxed(to, self.socket(to).await?).await,
+            Some(proxy) => boxed(to, proxy.socket(to).await?).await,
         }
     }
 
     /// A socket that leads to the host, or to a proxy that knows what to do.
     async fn socket(&self, to: &Origin) -> Result<TcpStream, ClientError> {
-        let address = to.address().map_err(|error| ClientError::Connect(error.into()))?;
         let mut tcp = self.tcp.clone();
         let socket = match &to.transport.settings.proxy {
-            None => tcp.call(address).await.map_err(|error| ClientError::Connect(error.into()))?,
-            Some(proxy) if to.is_tunnelled() => {
-                let mut tunnel = Tunnel::new(proxy.uri.clone(), tcp);
-                if let Some(credentials) = &proxy.credentials {
-                    tunnel = tunnel.with_auth(credentials.clone());
-                }
-                tunnel.call(address).await.map_err(|error| ClientError::Connect(error.into()))?
-            }
-            Some(proxy) => tcp.call(proxy.uri.clone()).await.map_err(|error| ClientError::Connect(error.into()))?,
+            Some(proxy) => proxied::reach(to, proxy, tcp).await?,
+            None => tcp.call(address(to)?).await.map_err(|error| ClientError::Connect(error.into()))?,
         };
         Ok(socket.into_inner())
+    }
+
+    fn proxy_over_tls<'a>(&self, to: &'a Origin) -> Option<OverTls<'a>> {
+        let (proxy, tls) = (to.transport.settings.proxy.as_ref()?, to.transport.proxy_tls.as_ref()?);
+        Some(OverTls { proxy, tls, tcp: self.tcp.clone() })
+    }
+
+    /// HTTP on a socket that leads to the host, and TLS if that speaks it.
+    async fn speak_with<S: Stream + 'static>(&self, to: &Origin, socket: S) -> Result<Sender, ClientError> {
+        match to.tls() {
+            None => self.speak(TokioIo::new(socket), to.transport.settings.speech == Speech::Http2).await,
+            Some(tls) => {
+                let socket = shake_hands(tls, &to.authority, socket).await?;
+                let http2 = socket.get_ref().1.alpn_protocol() == Some(b"h2");
+                self.speak(TokioIo::new(socket), http2).await
+            }
+        }
     }
 
     async fn speak<S>(&self, socket: S, http2: bool) -> Result<Sender, ClientError>
@@ -125,13 +131,24 @@ impl Connector {
     }
 }
 
-/// TLS on the socket.
-async fn shake_hands(
+fn address(to: &Origin) -> Result<Uri, ClientError> {
+    to.address().map_err(|error| ClientError::Connect(error.into()))
+}
+
+async fn boxed<S: Stream + 'static>(to: &Origin, socket: S) -> Result<Box<dyn Stream>, ClientError> {
+    match to.tls() {
+        None => Ok(Box::new(socket)),
+        Some(tls) => Ok(Box::new(shake_hands(tls, &to.authority, socket).await?)),
+    }
+}
+
+/// TLS on a socket that leads to this host.
+async fn shake_hands<S: Stream>(
     tls: &Arc<ClientConfig>,
-    to: &Origin,
-    socket: TcpStream,
-) -> Result<TlsStream<TcpStream>, ClientError> {
-    let host = to.authority.host().trim_matches(['[', ']']).to_owned();
+    authority: &Authority,
+    socket: S,
+) -> Result<TlsStream<S>, ClientError> {
+    let host = authority.host().trim_matches(['[', ']']).to_owned();
     let name = ServerName::try_from(host).map_err(|error| ClientError::Connect(error.into()))?;
     let shaken = TlsConnector::from(Arc::clone(tls)).connect(name, socket).await;
     shaken.map_err(|error| ClientError::Connect(error.into()))
@@ -142,6 +159,9 @@ async fn until_it_ends(connection: impl Future<Output = hyper::Result<()>>) {
         tracing::debug!(target: "outrigger::upstream", %error, "connection to an upstream ended");
     }
 }
+
+/// Makes sockets.
+type Tcp = HttpConnector<Resolver>;
 
 /// The system's resolver, its failures told apart from those of connecting.
 #[derive(Clone)]

@@ -50,7 +50,8 @@ impl Origin {
 
     /// Whether a proxy must not, or need not, understand what is sent.
     pub(super) fn is_tunnelled(&self) -> bool {
-        self.scheme == Scheme::HTTPS || self.transport.may_multiplex()
+        let socks = self.transport.settings.proxy.as_ref().is_some_and(ForwardProxy::is_socks);
+        socks || self.scheme == Scheme::HTTPS || self.transport.may_multiplex()
     }
 
     /// The target of a request that is for whom `host` names.

@@ -13,6 +13,7 @@ use super::elsewhere::Elsewhere;
 use super::host::Hosts;
 use super::origin::Origin;
 use super::transport::{Choices, Settings, Speech, TlsError, Transports};
+use crate::certificate::Shelf;
 use crate::config;
 use crate::definition::{CheckCommand, Definition, HostCheck, Refusal};
 use crate::exchange::Target;
@@ -49,8 +50,13 @@ pub struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     /// Reads what all upstreams of a definition have in common.
-    pub fn new(definition: &'a Definition, config: &config::Upstream, ways: &Arc<Ways>) -> Result<Self, Refusal> {
-        let choices = Arc::new(Choices::read(definition, &config.tls)?);
+    pub fn new(
+        definition: &'a Definition,
+        config: &config::Upstream,
+        ways: &Arc<Ways>,
+        shelf: &Shelf,
+    ) -> Result<Self, Refusal> {
+        let choices = Arc::new(Choices::read(definition, &config.tls, shelf)?);
         let tested = !config.tests.disabled && !definition.uptime_tests.disabled;
         Ok(Self { definition, choices, ways: Arc::clone(ways), tested })
     }

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustls::{ClientConfig, RootCertStore};
 
-pub(super) use self::proxy::ForwardProxy;
+pub(super) use self::proxy::{ForwardProxy, Manner};
+use self::settings::TlsSettings;
 pub(super) use self::settings::{Choices, Settings, Speech};
 pub use self::tls::{TlsError, roots};
 
@@ -21,6 +22,8 @@ pub struct Transport {
     pub(super) id: u32,
     pub(super) settings: Settings,
     pub(super) tls: Option<Arc<ClientConfig>>,
+    /// TLS with the proxy, if it speaks that.
+    pub(super) proxy_tls: Option<Arc<ClientConfig>>,
 }
 
 impl fmt::Debug for Transport {
@@ -47,7 +50,7 @@ pub struct Transports {
 impl Transports {
     /// Trusts the system's roots.
     pub fn new() -> Result<Self, TlsError> {
-        let plain = Arc::new(Transport { id: 0, settings: Settings::plain(), tls: None });
+        let plain = Arc::new(Transport { id: 0, settings: Settings::plain(), tls: None, proxy_tls: None });
         Ok(Self { roots: Arc::new(tls::roots()?), plain, known: Mutex::default(), next: AtomicU32::new(1) })
     }
 
@@ -67,8 +70,12 @@ impl Transports {
             return Ok(same);
         }
         let tls = settings.tls.as_ref().map(|tls| tls::client(tls, settings.speech, &self.roots)).transpose()?;
+        let proxy_tls = settings.proxy.as_ref().filter(|proxy| proxy.speaks_tls());
+        // What an API says of its upstream's certificate is not said of the proxy's.
+        let proxy_tls = proxy_tls.map(|_| tls::client(&TlsSettings::verifying(), Speech::Http1, &self.roots));
+        let proxy_tls = proxy_tls.transpose()?.map(Arc::new);
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let transport = Arc::new(Transport { id, settings, tls: tls.map(Arc::new) });
+        let transport = Arc::new(Transport { id, settings, tls: tls.map(Arc::new), proxy_tls });
         known.push(Arc::downgrade(&transport));
         Ok(transport)
     }

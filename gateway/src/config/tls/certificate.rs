@@ -1,4 +1,5 @@
-//! A certificate with its key, out of PEM files that may be replaced while the gateway runs.
+//! A certificate with its key, out of the store, or out of PEM files that may be replaced while the
+//! gateway runs.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,14 +11,15 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use thiserror::Error;
 
+use crate::certificate::{Shelf, ShelfError, is_id};
 use crate::config::Secret;
 
 /// A certificate that can be shown.
 #[derive(Clone, Debug)]
 pub struct Certificate {
-    /// Where it came from.
-    pub files: Files,
-    /// What the files held.
+    /// Where it came from, unless that was the store.
+    pub files: Option<Files>,
+    /// What was there.
     pub pem: Pem,
     /// The chain and the key that belongs to it.
     pub key: Arc<CertifiedKey>,
@@ -32,7 +34,7 @@ pub struct Files {
     key: Named,
 }
 
-/// A file, and the key of `tyk.conf` that names it.
+/// A file or an id, and the key that names it.
 #[derive(Clone, Debug)]
 struct Named {
     path: String,
@@ -50,9 +52,9 @@ pub struct Pem {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{path}: {}: {reason}", file.display())]
 pub struct CertificateError {
-    /// The key of `tyk.conf` that names the file.
+    /// The key that names the file.
     pub path: String,
-    /// The file.
+    /// The file, or the id.
     pub file: PathBuf,
     /// What is wrong with it and what would help.
     pub reason: String,
@@ -69,7 +71,21 @@ impl Certificate {
     pub fn load(files: Files) -> Result<Self, CertificateError> {
         let pem = files.read()?;
         let key = Arc::new(files.parse(&pem)?);
-        Ok(Self { files, pem, key })
+        Ok(Self { files: Some(files), pem, key })
+    }
+
+    /// The one of this id, or of the file of this name, which stands at this path; nothing if it is
+    /// an id and nobody has asked the store.
+    pub fn named(path: &str, name: &str, shelf: &Shelf) -> Result<Option<Self>, CertificateError> {
+        if !is_id(name) {
+            return Self::load(Files::single(path, name)).map(Some);
+        }
+        let wrong = |error: ShelfError| Named { path: path.to_owned(), file: name.into() }.wrong(error.to_string());
+        let Some(stored) = shelf.find(name).map_err(wrong)? else { return Ok(None) };
+        let key = Arc::new(stored.certified(shelf.password()).map_err(|error| wrong(error.into()))?);
+        // Its key is in the text, and still encrypted.
+        let pem = Pem { chain: stored.text().into(), key: Secret(Vec::new()) };
+        Ok(Some(Self { files: None, pem, key }))
     }
 }
 

@@ -1,14 +1,15 @@
 //! Which certificate a client is shown.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::client::verify_server_name;
-use rustls::pki_types::ServerName;
-use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
+use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::config::Certificate;
+use crate::certificate::covers;
+use crate::config::{Certificate, Files};
+use crate::listener::Gateway;
 
 /// The certificates as they are now.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ struct Entry {
 impl Certificates {
     pub(super) fn new(certificates: &[Certificate], server_name: Option<&str>) -> Self {
         let entry = |certificate: &Certificate| Entry {
-            domain: certificate.files.domain.clone(),
+            domain: certificate.files.as_ref().and_then(|files: &Files| files.domain.clone()),
             key: ArcSwap::new(Arc::clone(&certificate.key)),
         };
         let mut certificates = Self { all: certificates.iter().map(entry).collect(), default: 0 };
@@ -42,6 +43,12 @@ impl Certificates {
         }
     }
 
+    /// What is shown to clients that ask for this server, or for none.
+    fn find(&self, server: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        let at = server.and_then(|name| self.named(name)).unwrap_or(self.default);
+        self.all.get(at).map(|entry| entry.key.load_full())
+    }
+
     /// The operator's word about names comes before that of the certificates.
     fn named(&self, name: &str) -> Option<usize> {
         let position = |is: &dyn Fn(&Entry) -> bool| self.all.iter().position(is);
@@ -49,10 +56,23 @@ impl Certificates {
     }
 }
 
-impl ResolvesServerCert for Certificates {
+/// Chooses for each client: what an API has for the name that it asks for comes first.
+pub(super) struct Choice {
+    pub(super) own: Arc<Certificates>,
+    pub(super) gateway: Arc<Gateway>,
+}
+
+impl ResolvesServerCert for Choice {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let at = hello.server_name().and_then(|name| self.named(name)).unwrap_or(self.default);
-        self.all.get(at).map(|entry| entry.key.load_full())
+        let name = hello.server_name();
+        let of_api = name.and_then(|name| self.gateway.registry.load().certificate(name));
+        of_api.or_else(|| self.own.find(name))
+    }
+}
+
+impl fmt::Debug for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.own.fmt(f)
     }
 }
 
@@ -64,12 +84,6 @@ impl Entry {
             _ => domain.eq_ignore_ascii_case(name),
         }
     }
-}
-
-/// Whether a certificate says that it is for a server.
-fn covers(key: &CertifiedKey, name: &str) -> bool {
-    let Ok(certificate) = key.end_entity_cert().and_then(ParsedCertificate::try_from) else { return false };
-    ServerName::try_from(name).is_ok_and(|name| verify_server_name(&certificate, &name).is_ok())
 }
 
 #[cfg(test)]

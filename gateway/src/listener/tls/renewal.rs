@@ -17,14 +17,16 @@ pub(in crate::listener) struct Renewal {
 
 /// What the files of a certificate held when they were last looked at, good or not.
 struct Seen {
+    /// The certificate's place among all.
+    at: usize,
     files: Files,
     held: Result<Pem, CertificateError>,
 }
 
 impl Renewal {
     pub(super) fn new(certificates: Vec<Certificate>, shown: Arc<Certificates>) -> Self {
-        let seen = |Certificate { files, pem, .. }| Seen { files, held: Ok(pem) };
-        Self { seen: certificates.into_iter().map(seen).collect(), certificates: shown }
+        let seen = |(at, Certificate { files, pem, .. })| Some(Seen { at, files: files?, held: Ok(pem) });
+        Self { seen: certificates.into_iter().enumerate().filter_map(seen).collect(), certificates: shown }
     }
 
     /// Looks now and then, for ever; no disk, however slow, keeps others waiting.
@@ -47,14 +49,14 @@ impl Renewal {
 
     /// Files that are no use leave the old certificate where it is; the log says so once.
     fn look(&mut self) {
-        for (at, Seen { files, held }) in self.seen.iter_mut().enumerate() {
+        for Seen { at, files, held } in &mut self.seen {
             let now = files.read();
             if now == *held {
                 continue;
             }
             match now.as_ref().map_err(Clone::clone).and_then(|pem| files.parse(pem)) {
                 Ok(key) => {
-                    self.certificates.replace(at, key);
+                    self.certificates.replace(*at, key);
                     tracing::info!(%files, "a certificate was replaced");
                 }
                 Err(error) => tracing::error!(%error, "a new certificate is no use, the old one stays"),

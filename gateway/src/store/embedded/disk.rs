@@ -19,6 +19,7 @@ pub(super) struct Disk {
     keys: Keyspace,
     orgs: Keyspace,
     counters: Keyspace,
+    certificates: Keyspace,
     due: Keyspace,
     database: Database,
     /// Held from reading an entry until what follows from it is written.
@@ -30,10 +31,10 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let Opened { claim, database, tables: [keys, orgs, counters], due } = files::open(folder)?;
+        let Opened { claim, database, tables: [keys, orgs, counters, certificates], due } = files::open(folder)?;
         let place = folder.display().to_string();
         let (writing, unsynced) = (Mutex::new(()), AtomicBool::new(false));
-        Ok(Self { place, keys, orgs, counters, due, database, writing, unsynced, _claim: claim })
+        Ok(Self { place, keys, orgs, counters, certificates, due, database, writing, unsynced, _claim: claim })
     }
 
     /// An entry, be it expired or not.
@@ -121,6 +122,7 @@ impl Disk {
             Table::Keys => &self.keys,
             Table::Orgs => &self.orgs,
             Table::Counters => &self.counters,
+            Table::Certificates => &self.certificates,
         }
     }
 }

@@ -21,10 +21,11 @@ pub(super) enum Table {
     Keys,
     Orgs,
     Counters,
+    Certificates,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 3] = [Self::Keys, Self::Orgs, Self::Counters];
+    pub(super) const ALL: [Self; 4] = [Self::Keys, Self::Orgs, Self::Counters, Self::Certificates];
 
     /// Its name on the disk.
     pub(super) fn name(self) -> &'static str {
@@ -32,6 +33,7 @@ impl Table {
             Self::Keys => "keys",
             Self::Orgs => "orgs",
             Self::Counters => "counters",
+            Self::Certificates => "certificates",
         }
     }
 
@@ -40,6 +42,7 @@ impl Table {
             Self::Keys => b'k',
             Self::Orgs => b'o',
             Self::Counters => b'c',
+            Self::Certificates => b'x',
         }
     }
 }

@@ -32,7 +32,7 @@ const OPEN_FILES: usize = 64;
 pub(super) struct Opened {
     pub(super) claim: File,
     pub(super) database: Database,
-    pub(super) tables: [Keyspace; 3],
+    pub(super) tables: [Keyspace; 4],
     pub(super) due: Keyspace,
 }
 
@@ -74,12 +74,12 @@ fn make(folder: &Path, store: &Path) -> fjall::Result<()> {
     Ok(File::open(folder)?.sync_all()?)
 }
 
-fn database(path: &Path) -> fjall::Result<(Database, [Keyspace; 3], Keyspace)> {
+fn database(path: &Path) -> fjall::Result<(Database, [Keyspace; 4], Keyspace)> {
     let builder = Database::builder(path).cache_size(CACHE).max_journaling_size(JOURNALS);
     let database = builder.worker_threads(WORKERS).max_cached_files(Some(OPEN_FILES)).open()?;
-    let [keys, orgs, counters] = Table::ALL.map(|table| database.keyspace(table.name(), options));
+    let [keys, orgs, counters, certificates] = Table::ALL.map(|table| database.keyspace(table.name(), options));
     let due = database.keyspace("due", options)?;
-    Ok((database, [keys?, orgs?, counters?], due))
+    Ok((database, [keys?, orgs?, counters?, certificates?], due))
 }
 
 /// Where entries lie is kept in memory, for all files: a look-up reads one block.

@@ -46,6 +46,27 @@ fn swept(store: &Embedded, now: u64) -> (usize, usize) {
 }
 
 #[test]
+fn certificates_outlive_the_process_and_are_apart_from_sessions() {
+    let (folder, store) = new();
+    let [one, two] = ["1", "2"].map(|digit| format!("org{}", digit.repeat(64)));
+    assert!(wait(store.add_certificate(&one, "PEM")).unwrap());
+    assert!(!wait(store.add_certificate(&one, "other")).unwrap());
+    assert!(wait(store.add_certificate(&two, "PEM 2")).unwrap());
+    wait(store.put_session(Space::Key, &one, b"{}", None)).unwrap();
+    drop(store);
+
+    let store = open(folder.path());
+    assert_eq!(store.certificates(&["x", &one]).unwrap(), [None, Some("PEM".to_owned())]);
+    wait(store.delete_certificate(&one)).unwrap();
+    wait(store.delete_certificate(&one)).unwrap();
+    assert_eq!(store.certificates(&[&one]).unwrap(), [None]);
+    assert!(store.session(Space::Key, &[&one]).unwrap().is_some());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(runtime.block_on(store.certificate_ids("org")).unwrap(), [two]);
+    assert!(wait(store.add_certificate("", "PEM")).is_err());
+}
+
+#[test]
 fn sessions_and_counters_outlive_the_process() {
     let (folder, store) = new();
     wait(store.put_session(Space::Key, "a", b"{}", None)).unwrap();

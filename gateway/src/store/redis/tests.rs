@@ -73,6 +73,30 @@ async fn sessions_are_kept_where_the_original_keeps_them() {
 }
 
 #[tokio::test]
+async fn certificates_are_kept_where_the_original_keeps_them() {
+    let server = RedisServer::start();
+    let store = store(&server);
+    let [one, two] = ["1", "2"].map(|digit| format!("org{}", digit.repeat(64)));
+    assert!(store.add_certificate(&one, "PEM").await.unwrap());
+    assert!(!store.add_certificate(&one, "other").await.unwrap());
+    assert!(store.add_certificate(&two, "PEM 2").await.unwrap());
+    assert_eq!(server.say::<String>(&["GET", &format!("cert-raw-{one}")]), "PEM");
+    let index = || server.say::<Vec<String>>(&["LRANGE", "cert-org-index", "0", "-1"]);
+    assert_eq!(index(), [format!("raw-{one}"), format!("raw-{two}")]);
+
+    server.say::<()>(&["SET", &format!("cert-raw-{}", "3".repeat(64)), "of nobody"]);
+    assert_eq!(store.certificate_ids("").await.unwrap().len(), 3);
+    assert_eq!(store.certificate_ids("org").await.unwrap(), [&*one, &two]);
+    assert_eq!(store.certificate_ids("or").await.unwrap(), [""; 0]);
+    let found = store.certificates(&["x", &two, &one]).await.unwrap();
+    assert_eq!(found, [None, Some("PEM 2".to_owned()), Some("PEM".to_owned())]);
+
+    store.delete_certificate(&one).await.unwrap();
+    store.delete_certificate(&one).await.unwrap();
+    assert_eq!((index(), store.certificates(&[&one]).await.unwrap()), (vec![format!("raw-{two}")], vec![None]));
+}
+
+#[tokio::test]
 async fn sessions_are_listed_by_what_they_begin_with_and_by_nothing_else() {
     let server = RedisServer::start();
     let store = store(&server);

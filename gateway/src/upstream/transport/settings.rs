@@ -7,7 +7,8 @@ use http::Uri;
 use http::uri::Authority;
 
 use super::ForwardProxy;
-use crate::config::{Certificate, Files, Pin, UpstreamTls, Versions, tls_provider};
+use crate::certificate::Shelf;
+use crate::config::{Certificate, Pin, UpstreamTls, Versions, tls_provider};
 use crate::definition::{Definition, Refusal, Transport};
 
 /// What connections to one host are like.
@@ -46,15 +47,21 @@ impl Settings {
 
     /// TLS by the system's roots.
     pub(super) fn verifying() -> Self {
-        let (versions, ciphers) = (Versions::Both, Vec::new());
-        let (skip_verify, check_common_name, certificate, pins) = (false, false, None, None);
-        let tls = TlsSettings { skip_verify, check_common_name, versions, ciphers, certificate, pins };
-        Self { tls: Some(tls), ..Self::plain() }
+        Self { tls: Some(TlsSettings::verifying()), ..Self::plain() }
     }
 
     /// The same without HTTP/2.
     pub(in crate::upstream) fn over_http1(self) -> Self {
         Self { speech: Speech::Http1, ..self }
+    }
+}
+
+impl TlsSettings {
+    /// By the system's roots.
+    pub(super) fn verifying() -> Self {
+        let (versions, ciphers) = (Versions::Both, Vec::new());
+        let (skip_verify, check_common_name, certificate, pins) = (false, false, None, None);
+        Self { skip_verify, check_common_name, versions, ciphers, certificate, pins }
     }
 }
 
@@ -73,7 +80,11 @@ const TLS_1_2: i64 = 771;
 const TLS_1_3: i64 = 772;
 
 impl Choices {
-    pub(in crate::upstream) fn read(definition: &Definition, config: &Arc<UpstreamTls>) -> Result<Self, Refusal> {
+    pub(in crate::upstream) fn read(
+        definition: &Definition,
+        config: &Arc<UpstreamTls>,
+        shelf: &Shelf,
+    ) -> Result<Self, Refusal> {
         let written = &definition.proxy.transport;
         let versions = versions(written, config)?;
         let ciphers = if written.ssl_ciphers.is_empty() { &config.ciphers } else { &written.ssl_ciphers };
@@ -90,7 +101,8 @@ impl Choices {
             pins: None,
         };
         let (proxy_url, config) = (written.proxy_url.clone(), Arc::clone(config));
-        Ok(Self { proxy_url, config, tls, certificates: certificates(definition)?, pins: pins(definition)? })
+        let (certificates, pins) = (certificates(definition, shelf)?, pins(definition, shelf)?);
+        Ok(Self { proxy_url, config, tls, certificates, pins })
     }
 
     /// The settings for a host that the definition names at `path`.
@@ -144,25 +156,25 @@ fn versions(written: &Transport, config: &UpstreamTls) -> Result<Versions, Refus
     })
 }
 
-fn certificates(definition: &Definition) -> Result<BTreeMap<String, Arc<Certificate>>, Refusal> {
+fn certificates(definition: &Definition, shelf: &Shelf) -> Result<BTreeMap<String, Arc<Certificate>>, Refusal> {
     if definition.upstream_certificates_disabled {
         return Ok(BTreeMap::new());
     }
-    let load = |(host, file): (&String, &String)| {
+    let load = |(host, name): (&String, &String)| {
         let path = format!("upstream_certificates.{host}");
-        match Certificate::load(Files::single(&path, file)) {
-            Ok(certificate) => Ok((host.to_ascii_lowercase(), Arc::new(certificate))),
-            Err(error) => Err(refusal(path, format!("{file:?}: {}", error.reason))),
+        match Certificate::named(&path, name, shelf) {
+            Ok(found) => Some(Ok((host.to_ascii_lowercase(), Arc::new(found?)))),
+            Err(error) => Some(Err(refusal(path, format!("{name:?}: {}", error.reason)))),
         }
     };
-    definition.upstream_certificates.iter().filter(|(_, file)| !file.is_empty()).map(load).collect()
+    definition.upstream_certificates.iter().filter(|(_, name)| !name.is_empty()).filter_map(load).collect()
 }
 
-fn pins(definition: &Definition) -> Result<BTreeMap<String, Vec<Pin>>, Refusal> {
+fn pins(definition: &Definition, shelf: &Shelf) -> Result<BTreeMap<String, Vec<Pin>>, Refusal> {
     if definition.certificate_pinning_disabled {
         return Ok(BTreeMap::new());
     }
-    let read = |(host, keys): (&String, &String)| match Pin::list(keys) {
+    let read = |(host, keys): (&String, &String)| match Pin::list(keys, shelf) {
         Ok(pins) => Ok((host.to_ascii_lowercase(), pins)),
         Err(error) => Err(refusal(format!("pinned_public_keys.{host}"), error.to_string())),
     };

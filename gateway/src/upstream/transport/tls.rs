@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
@@ -45,7 +46,7 @@ pub(super) fn client(
     let unusable = |error: &dyn std::error::Error| TlsError::Settings(error.to_string());
     let provider =
         tls_provider(&settings.ciphers, settings.versions).map_err(|error| TlsError::Settings(error.remedy))?;
-    let provider = Arc::new(provider);
+    let (algorithms, provider) = (provider.signature_verification_algorithms, Arc::new(provider));
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(&provider))
         .build()
         .map_err(|error| unusable(&error))?;
@@ -53,7 +54,7 @@ pub(super) fn client(
         .with_protocol_versions(settings.versions.supported())
         .map_err(|error| unusable(&error))?
         .dangerous()
-        .with_custom_certificate_verifier(verifier_of(settings, verifier));
+        .with_custom_certificate_verifier(verifier_of(settings, verifier, algorithms));
     let mut config = match &settings.certificate {
         Some(certificate) => config.with_client_cert_resolver(resolver(&certificate.key)),
         None => config.with_no_client_auth(),
@@ -64,12 +65,17 @@ pub(super) fn client(
     Ok(config)
 }
 
-fn verifier_of(settings: &TlsSettings, usual: Arc<WebPkiServerVerifier>) -> Arc<dyn ServerCertVerifier> {
+fn verifier_of(
+    settings: &TlsSettings,
+    usual: Arc<WebPkiServerVerifier>,
+    algorithms: WebPkiSupportedAlgorithms,
+) -> Arc<dyn ServerCertVerifier> {
     if !settings.skip_verify && !settings.check_common_name && settings.pins.is_none() {
         return usual;
     }
     Arc::new(Verifier {
         usual,
+        algorithms,
         skip: settings.skip_verify,
         common_name: settings.check_common_name,
         pins: settings.pins.clone(),
