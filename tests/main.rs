@@ -50,3 +50,4 @@ mod upstream_http2;
 mod upstream_tls;
 mod upstreams;
 mod versions;
+mod watching;

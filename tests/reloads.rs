@@ -29,8 +29,10 @@ const CLIENTS: usize = 32;
 const SECURE: usize = 3;
 /// When everything has been used that is going to be.
 const WARM: usize = 10;
-/// How much the allocator may keep that was of use for a while.
-const SLACK_KIB: u64 = 16 << 10;
+/// Resident memory at the end, as a share of that of the warm gateway: the allocator takes 2 MiB at a time.
+const GROWTH: f64 = 1.1;
+/// A count that is the same in so many looks in a row stands.
+const STANDING: usize = 20;
 /// How many kept connections to upstreams there may be that there were not before.
 const SLACK_DESCRIPTORS: usize = 16;
 
@@ -43,8 +45,10 @@ impl Plugin for Doorkeeper {
     }
 
     async fn auth(&self, request: &mut AuthRequest) -> HookResult {
-        let key = request.header("X-Key").unwrap_or_default().to_owned();
-        request.allow(Session::new(key).cache_for(Duration::from_secs(3600)))
+        let session = Session::new(request.header("X-Key").unwrap_or_default());
+        // A deadline is another one each second, and the store would have to be told.
+        let cached = request.path().starts_with("/known/");
+        request.allow(if cached { session.cache_for(Duration::from_secs(3600)) } else { session })
     }
 }
 
@@ -68,7 +72,7 @@ impl Load {
     /// A client whose connection is kept; it is an error if it ends.
     async fn plain(self: Arc<Self>, address: SocketAddr, number: usize) {
         let mut connection = Connection::open(address).await.unwrap();
-        for path in ["/stays/", "/changes/", "/hooked/", "/keyed/"].iter().cycle() {
+        for path in ["/stays/", "/changes/", "/hooked/", "/keyed/", "/known/"].iter().cycle() {
             let _under_way = self.under_way.read().await;
             let asked = request("POST", path).header("X-Key", format!("key-{number}"));
             let answer = connection.send(asked.body(Full::from("some body")).unwrap()).await;
@@ -137,7 +141,7 @@ impl Definitions {
     }
 
     /// One API changes all it can, one comes and goes with a port of its own, one is broken now and then.
-    fn change(&self, round: usize, changing: &[Api; 2], port: u16) {
+    fn change(&self, round: usize, changing: &[Api], port: u16) {
         let [one, other] = &self.upstreams;
         let balanced = [one.address.to_string(), other.address.to_string()];
         for api in changing {
@@ -166,9 +170,15 @@ async fn reload(gateway: &Gateway) {
 /// Resident memory in KiB, and how many files are open, while no request is under way.
 async fn at_rest(gateway: &Gateway, load: &Load) -> (u64, usize) {
     let _alone = load.under_way.write().await;
+    let (mut open, mut looks) = (gateway.process.descriptors(), 0);
     // Ends of connections that clients have closed need not be noticed at once.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    (gateway.process.resident(), gateway.process.descriptors())
+    until("the end of what was closed", async || {
+        let before = std::mem::replace(&mut open, gateway.process.descriptors());
+        looks = if open == before { looks + 1 } else { 0 };
+        looks == STANDING
+    })
+    .await;
+    (gateway.process.resident(), open)
 }
 
 /// Another certificate is shown sooner or later.
@@ -201,7 +211,14 @@ async fn no_request_fails_and_nothing_is_left_behind() {
     let plugins = serve(Doorkeeper).await;
     let ports = [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
     let [secure, port] = ports.map(|listener| listener.local_addr().unwrap());
-    let changing = [api(one).named("changes"), api(one).named("hooked").pre(plugins.clone())];
+    let extractor =
+        json!({"extract_from": "header", "extract_with": "value", "extractor_config": {"header_name": "X-Key"}});
+    let known = api(one).named("known").auth(plugins.clone());
+    let changing = [
+        api(one).named("changes"),
+        api(one).named("hooked").pre(plugins.clone()),
+        known.with(json!({"custom_middleware": {"id_extractor": extractor}})),
+    ];
 
     definitions.write(&api(one).named("stays"));
     definitions.write(&api(one).named("keyed").auth(plugins.clone()));
@@ -241,9 +258,10 @@ async fn no_request_fails_and_nothing_is_left_behind() {
     let ended = clients.try_join_next().is_some();
     clients.shutdown().await;
 
+    let growth = after.0 as f64 / before.0 as f64;
     let (answered, failures) = (load.answered.load(Ordering::Relaxed), load.failures.lock().unwrap());
     eprintln!(
-        "{reloads} reloads, {answered} requests, {} failed; KiB and descriptors {seen:?}, then {after:?}",
+        "{reloads} reloads, {answered} requests, {} failed; KiB and descriptors {seen:?}, then {after:?}: {growth:.3}",
         failures.len()
     );
     assert!(
@@ -252,6 +270,6 @@ async fn no_request_fails_and_nothing_is_left_behind() {
         failures.len(),
         &failures[..failures.len().min(20)]
     );
-    assert!(after.0 <= before.0 + SLACK_KIB, "resident memory in KiB: {} after {before:?}", after.0);
+    assert!(growth <= GROWTH, "resident memory in KiB: {} after {before:?}", after.0);
     assert!(after.1 <= before.1 + SLACK_DESCRIPTORS, "open descriptors: {} after {before:?}", after.1);
 }

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use self::healthcheck::HealthError;
 use crate::config::ConfigError;
-use crate::control::LoadError;
+use crate::control::{LoadError, WatchError};
 use crate::error::TemplateError;
 use crate::listener::{BindError, StartError};
 use crate::store::StoreError;
@@ -66,6 +66,8 @@ enum CliError {
     Template(#[from] TemplateError),
     #[error(transparent)]
     Load(#[from] LoadError),
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     #[error("storage: {0}")]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -84,9 +86,13 @@ impl CliError {
     fn code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Template(_) | Self::Load(_) => USAGE,
-            Self::Bind(_) | Self::Start(_) | Self::Store(_) | Self::System { .. } | Self::Demo(_) | Self::Health(_) => {
-                1
-            }
+            Self::Bind(_)
+            | Self::Start(_)
+            | Self::Watch(_)
+            | Self::Store(_)
+            | Self::System { .. }
+            | Self::Demo(_)
+            | Self::Health(_) => 1,
         }
     }
 }

@@ -14,11 +14,13 @@ mod reload;
 mod request;
 mod rest;
 mod stamp;
+mod watch;
 
 use http::Method;
 
 pub use self::health::Health;
 pub use self::reload::{LoadError, Loaded, Reload, Reloads, Sources, reloads};
+pub use self::watch::{Watch, WatchError};
 use crate::exchange::{Exchange, Reply};
 use crate::listener::Gateway;
 use crate::sockets::Sockets;

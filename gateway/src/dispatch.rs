@@ -8,6 +8,7 @@ mod unary;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use coprocess::Object;
@@ -35,8 +36,27 @@ pub trait Dispatcher: Send + Sync {
     /// Tells the default plugin server of an event; the payload is JSON.
     fn dispatch_event(&self, payload: Bytes) -> Dispatched<'_, ()>;
 
-    /// The API definitions were loaded anew.
+    /// The API definitions were loaded anew: what is known of servers that are away, and where names
+    /// lead, may be out of date. Connections that work stay.
     fn reload(&self);
+}
+
+/// All dispatchers of the process: each worker has one of its own, and so have events.
+#[derive(Default)]
+pub struct Dispatchers(Mutex<Vec<Arc<dyn Dispatcher>>>);
+
+impl Dispatchers {
+    /// Adds one.
+    pub fn add(&self, dispatcher: impl Dispatcher + 'static) -> Arc<dyn Dispatcher> {
+        let dispatcher: Arc<dyn Dispatcher> = Arc::new(dispatcher);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&dispatcher));
+        dispatcher
+    }
+
+    /// Tells all of them that the API definitions were loaded anew.
+    pub fn reload(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|dispatcher| dispatcher.reload());
+    }
 }
 
 impl DispatchError {

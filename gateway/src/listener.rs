@@ -33,6 +33,7 @@ use crate::api::Registry;
 use crate::chain::Shared;
 use crate::config::Config;
 use crate::control::{Health, Reload};
+use crate::dispatch::Dispatchers;
 use crate::error::Pages;
 use crate::store::Opened;
 
@@ -52,6 +53,8 @@ pub struct Gateway {
     pub reload: Reload,
     /// Whether what it depends on is well.
     pub health: Health,
+    /// What calls plugins.
+    pub dispatchers: Dispatchers,
     /// Opens and closes the ports of APIs.
     pub arrange: Arrange,
     arrangements: Mutex<Option<Arrangements>>,
@@ -95,12 +98,13 @@ impl Gateway {
             shared,
             reload,
             health: Health::default(),
+            dispatchers: Dispatchers::default(),
             draining: AtomicBool::new(false),
         })
     }
 
     /// What is asked of the ports; nothing the second time.
-    fn arrangements(&self) -> Arrangements {
+    pub(crate) fn arrangements(&self) -> Arrangements {
         let taken = self.arrangements.lock().unwrap_or_else(PoisonError::into_inner).take();
         taken.unwrap_or_else(|| Arrange::new().1)
     }

@@ -36,6 +36,11 @@ pub enum SourceError {
     },
 }
 
+/// The files of a folder that hold definitions, in lexical order.
+pub fn files(app_path: &Path) -> io::Result<Vec<PathBuf>> {
+    Ok(list(app_path)?.into_iter().filter(|file| is_classic(file)).collect())
+}
+
 /// Reads every definition of a folder; one that is broken does not keep the others away.
 pub fn load(
     app_path: &Path,
@@ -103,17 +108,21 @@ pub fn parse(
     secrets: &BTreeMap<String, String>,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Parsed, DefinitionError> {
+    Definition::parse(&resolve(text, secrets, env))
+}
+
+/// Puts what its references stand for in their place.
+pub fn resolve(text: &str, secrets: &BTreeMap<String, String>, env: &dyn Fn(&str) -> Option<String>) -> String {
     let text = substitute(text, "env://", &|rest| {
         let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         let value = env(&rest[..end]).filter(|value| !value.is_empty())?;
         Some((end, value))
     });
-    let text = substitute(&text, "secrets://", &|rest| {
+    substitute(&text, "secrets://", &|rest| {
         let named = secrets.iter().filter(|(key, _)| !key.is_empty() && rest.starts_with(key.as_str()));
         let (key, value) = named.max_by_key(|(key, _)| key.len())?;
         Some((key.len(), value.clone()))
-    });
-    Definition::parse(&text)
+    })
 }
 
 /// Replaces each mark and the name after it by what the name stands for, within a JSON text.

@@ -16,7 +16,8 @@ use crate::certificate::Shelf;
 use crate::chain::Shared;
 use crate::cluster::{self, Heard, Nodes, Notice};
 use crate::config::{self, Config, ConfigError, Control};
-use crate::control::{self, Sources};
+use crate::control::{self, Sources, Watch};
+use crate::dispatch::GrpcDispatcher;
 use crate::error::Pages;
 use crate::event::{self, Couriers};
 use crate::exchange::HELD;
@@ -107,16 +108,21 @@ pub(super) async fn serve(
     let (events, deliveries) = event::queue();
     let ways = Ways::new().map_err(StartError::from)?;
     let shared = Shared::new(&config, nodes.clone(), events, ways);
+    // Before they are read, so that no change is missed.
+    let watching = config.control.watch_files.then(|| Watch::start(&config));
     let (registry, missed) = load(&config, &shared, &store).await?;
+    let watching = watching.transpose()?;
     let sockets = listen(&config)?;
     let address = sockets.address().map_err(|source| system("the listening address is unknown", source))?;
     let _pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
     HELD.limit(config.guards.held);
     let (reload, reloads) = control::reloads();
     let gateway = Gateway::new(config, registry, pages, store, shared, reload);
-    let couriers = Couriers::new(&gateway.config, gateway.shared.ways.transports()).map_err(StartError::from)?;
-    tokio::spawn(deliveries.run(couriers));
+    tokio::spawn(deliveries.run(couriers(&gateway)?));
     tokio::spawn(reloads.run(Arc::clone(&gateway)));
+    if let Some(watching) = watching {
+        tokio::spawn(watching.run(Arc::clone(&gateway)));
+    }
     tokio::spawn(hang_ups(Arc::clone(&gateway))?);
     tokio::spawn(upkeep(Arc::clone(&gateway), nodes, missed));
     tokio::spawn(watch(Arc::clone(&gateway)));
@@ -168,6 +174,12 @@ fn hang_ups(gateway: Arc<Gateway>) -> Result<impl Future<Output = ()>, CliError>
             drop(gateway.reload.ask());
         }
     })
+}
+
+/// Those of events, with connections of their own.
+fn couriers(gateway: &Gateway) -> Result<Couriers, StartError> {
+    let dispatcher = gateway.dispatchers.add(GrpcDispatcher::new(&gateway.config.coprocess));
+    Ok(Couriers::new(&gateway.config, gateway.shared.ways.transports(), dispatcher)?)
 }
 
 /// Looks whether what the gateway depends on is well.

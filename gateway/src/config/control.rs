@@ -22,6 +22,8 @@ pub struct Control {
     pub password_function: Option<Function>,
     /// The least time between two reloads.
     pub reload_interval: Duration,
+    /// Whether definitions and policies are loaded anew when their files change.
+    pub watch_files: bool,
 }
 
 pub(super) fn control(written: &mut Written, origins: &Origins<'_>) -> Result<Control, ConfigError> {
@@ -48,5 +50,6 @@ pub(super) fn control(written: &mut Written, origins: &Origins<'_>) -> Result<Co
         hashes_listed: written.enable_hashed_keys_listing,
         password_function,
         reload_interval: Duration::from_secs(seconds.max(1)),
+        watch_files: written.watch_files,
     })
 }

@@ -210,6 +210,7 @@ pub(super) static KEYS: &[Key] = &[
     unsupported("track_404_logs", Bool, "requests that no API is for leave no line"),
     unsupported("enable_key_logging", Bool, "keys are never logged"),
     honoured("reload_interval", Int),
+    honoured("watch_files", Bool),
     honoured("suppress_redis_signal_reload", Bool),
     unsupported("resource_sync", Section, NO_RELOAD),
     unsupported("health_check", Section, "no health values are sampled"),

@@ -62,6 +62,7 @@ pub(super) struct Written {
     pub(super) enable_hashed_keys_listing: bool,
     pub(super) basic_auth_hash_key_function: String,
     pub(super) reload_interval: i64,
+    pub(super) watch_files: bool,
     pub(super) enable_fixed_window_rate_limiter: bool,
     pub(super) enable_sentinel_rate_limiter: bool,
     pub(super) enable_redis_rolling_limiter: bool,

@@ -135,6 +135,7 @@ async fn reload(gateway: &Arc<Gateway>) {
     match load(gateway).await {
         Ok(loaded) => {
             gateway.registry.store(Arc::new(loaded.take_effect(&gateway.shared)));
+            gateway.dispatchers.reload();
             gateway.arrange.ask().await;
             info!("policies and API definitions are loaded anew");
         }
@@ -150,4 +151,69 @@ async fn load(gateway: &Arc<Gateway>) -> Result<Loaded, LoadError> {
     let maker = Arc::clone(gateway);
     let load = move || sources.load(&maker.config, &maker.shared, shelf, &maker.registry.load());
     Ok(spawn_blocking(load).await?)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+    use coprocess::Object;
+
+    use super::*;
+    use crate::cluster::Nodes;
+    use crate::config::Storage;
+    use crate::dispatch::{Call, Dispatched, Dispatcher};
+    use crate::error::Pages;
+    use crate::event;
+    use crate::store::Opened;
+    use crate::upstream::Ways;
+
+    /// Calls nobody, and counts reloads.
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Dispatcher for Counting {
+        fn dispatch<'a>(&'a self, _: Call<'a>) -> Dispatched<'a, Object> {
+            Box::pin(std::future::pending())
+        }
+
+        fn dispatch_event(&self, _: Bytes) -> Dispatched<'_, ()> {
+            Box::pin(std::future::pending())
+        }
+
+        fn reload(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A gateway that listens nowhere.
+    fn gateway(folder: &Path) -> Arc<Gateway> {
+        let apps = folder.join("apps").display().to_string();
+        let variables = [("TYK_GW_OMITCONFIGFILE", "true"), ("TYK_GW_APPPATH", &apps)];
+        let environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::load(None, environment, None).unwrap().config;
+        let shared = Shared::new(&config, Nodes::default(), event::queue().0, Ways::new().unwrap());
+        let store = Opened::open(&Storage::Embedded(folder.join("data"))).unwrap();
+        let pages = Pages::load(None, true).unwrap();
+        let gateway = Gateway::new(config, Registry::default(), pages, store, shared, reloads().0);
+        drop(gateway.arrangements());
+        gateway
+    }
+
+    #[tokio::test]
+    async fn dispatchers_hear_of_reloads_that_succeed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (gateway, heard) = (gateway(folder.path()), Arc::new(AtomicUsize::new(0)));
+        for _ in 0..2 {
+            gateway.dispatchers.add(Counting(Arc::clone(&heard)));
+        }
+        reload(&gateway).await;
+        assert_eq!(heard.load(Ordering::Relaxed), 0, "there is no folder of definitions");
+        fs::create_dir(folder.path().join("apps")).unwrap();
+        reload(&gateway).await;
+        assert_eq!(heard.load(Ordering::Relaxed), 2);
+    }
 }

@@ -53,6 +53,14 @@ impl Endpoint {
         self.current().is_some()
     }
 
+    /// The next call tries at once.
+    pub(super) fn reload(&self) {
+        // What an attempt in flight finds is news.
+        if let Ok(mut last) = self.attempt.try_lock() {
+            *last = None;
+        }
+    }
+
     /// Makes a call; one that provably did not begin is made once more on a new connection.
     pub(super) async fn call(
         &self,
@@ -113,4 +121,24 @@ impl Endpoint {
 fn jitter() -> Duration {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     JITTER * (nanos % 1000) / 1000
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reload_ends_the_pause_after_a_failed_attempt() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint =
+            Endpoint::new(Address::Tcp { host: "127.0.0.1".into(), port: server.local_addr().unwrap().port() });
+        let until = Instant::now() + Duration::from_secs(3600);
+        *endpoint.attempt.lock().await = Some(FailedAttempt { until, reason: "it was away".into() });
+        assert!(endpoint.connection().await.is_err_and(|error| error.to_string() == "it was away"));
+        endpoint.reload();
+        assert!(endpoint.connection().await.is_ok_and(|connection| connection.is_open()));
+    }
 }

@@ -72,5 +72,7 @@ impl Dispatcher for GrpcDispatcher {
     }
 
     /// Connections outlive a reload, as the servers are named in `tyk.conf` alone.
-    fn reload(&self) {}
+    fn reload(&self) {
+        self.servers.values().for_each(Server::reload);
+    }
 }

@@ -75,6 +75,13 @@ impl Server {
         order
     }
 
+    /// The next call looks the name up, and tries each endpoint that was away.
+    pub(super) fn reload(&self) {
+        let mut endpoints = self.lock();
+        endpoints.resolved = None;
+        endpoints.list.iter().for_each(|endpoint| endpoint.reload());
+    }
+
     /// Looks a name up when its addresses are not fresh; keeps the connections of those that stay.
     async fn refresh(&self) {
         let Some((host, port)) = &self.name else { return };
@@ -111,4 +118,31 @@ fn authority(config: &PluginServer) -> Authority {
 fn method(authority: &Authority, path: &'static str) -> UnaryMethod {
     let uri = Uri::builder().scheme("http").authority(authority.clone()).path_and_query(path).build();
     UnaryMethod::new(uri.expect("its parts are valid"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server whose name was looked up just now, and led to an address that it has no longer.
+    fn moved() -> (Server, Arc<Endpoint>) {
+        let config = PluginServer {
+            endpoints: vec![Address::Dns { host: "localhost".into(), port: 5555 }],
+            authority: None,
+            round_robin: false,
+        };
+        let gone = Arc::new(Endpoint::new(Address::Tcp { host: "192.0.2.1".into(), port: 5555 }));
+        let server = Server::new(&config);
+        *server.lock() = Endpoints { list: [Arc::clone(&gone)].into(), resolved: Some(Instant::now()) };
+        (server, gone)
+    }
+
+    #[tokio::test]
+    async fn a_reload_makes_the_next_call_look_the_name_up() {
+        let (server, gone) = moved();
+        assert!(Arc::ptr_eq(&server.candidates().await[0], &gone));
+        server.reload();
+        let found = server.candidates().await;
+        assert!(!found.is_empty() && !found.iter().any(|endpoint| Arc::ptr_eq(endpoint, &gone)));
+    }
 }

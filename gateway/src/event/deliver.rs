@@ -15,7 +15,7 @@ use super::queue::Told;
 use super::webhook::{Fingerprint, Webhook};
 use super::{Event, Subject};
 use crate::config::{self, Config};
-use crate::dispatch::{DispatchError, Dispatcher, GrpcDispatcher};
+use crate::dispatch::{DispatchError, Dispatcher};
 use crate::upstream::{Client, FetchError, TlsError, Transports};
 
 /// How long a handler may take.
@@ -25,7 +25,7 @@ const REMEMBERED: u64 = 100_000;
 
 /// What reaches handlers.
 pub struct Couriers {
-    dispatcher: Box<dyn Dispatcher>,
+    dispatcher: Arc<dyn Dispatcher>,
     client: Client,
     /// What was sent, and for how long it is not sent again.
     sent: Cache<Fingerprint, Duration>,
@@ -48,10 +48,10 @@ enum DeliveryError {
 
 impl Couriers {
     /// Couriers without connections.
-    pub fn new(config: &Config, transports: &Transports) -> Result<Self, TlsError> {
+    pub fn new(config: &Config, transports: &Transports, dispatcher: Arc<dyn Dispatcher>) -> Result<Self, TlsError> {
         let web = config::Upstream { timeout: DEADLINE, close_connections: true, ..config.upstream.clone() };
         Ok(Self {
-            dispatcher: Box::new(GrpcDispatcher::new(&config.coprocess)),
+            dispatcher,
             client: Client::new(&web, config.canonical_headers, transports.fetching()?),
             sent: Cache::builder().max_capacity(REMEMBERED).expire_after(Quiet).build(),
         })

@@ -88,7 +88,7 @@ impl Worker {
         let upstream = Client::new(&config.upstream, config.canonical_headers, fetching);
         let _entered = runtime.enter();
         let store = gateway.store.connect()?;
-        let dispatcher = Box::new(GrpcDispatcher::new(&config.coprocess));
+        let dispatcher = gateway.dispatchers.add(GrpcDispatcher::new(&config.coprocess));
         let sockets = Sockets { dispatcher, upstream, store };
         let work = move || run(&runtime, queue, &gateway, &Arc::new(sockets));
         let thread = thread::Builder::new().name(format!("worker-{at}")).spawn(work)?;

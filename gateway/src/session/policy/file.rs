@@ -49,6 +49,15 @@ fn read_folder(folder: &Path) -> Result<Read, FileError> {
     Ok(read)
 }
 
+/// The files that hold policies.
+pub fn sources(source: &PolicySource) -> io::Result<Vec<PathBuf>> {
+    match source {
+        PolicySource::None => Ok(Vec::new()),
+        PolicySource::Folder(folder) => files(folder),
+        PolicySource::Record(file) => Ok(vec![file.clone()]),
+    }
+}
+
 /// The folder's `*.json` files, by name.
 fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;

@@ -6,6 +6,9 @@ use super::super::{Space, StoreError};
 use super::disk::Disk;
 use super::entry::{self, Table};
 
+/// In milliseconds.
+const SECOND: u64 = 1000;
+
 /// The first of these that lives.
 pub(super) fn first(
     disk: &Disk,
@@ -20,6 +23,12 @@ pub(super) fn first(
         }
     }
     Ok(None)
+}
+
+/// Whether one is there already, just as it is to be.
+pub(super) fn stands(disk: &Disk, space: Space, name: &str, json: &[u8], expires: u64) -> Result<bool, StoreError> {
+    let found = disk.read(table(space), name)?;
+    Ok(found.is_some_and(|entry| entry.expires == expires && entry.value() == json))
 }
 
 /// Stores one that expires then.
@@ -56,10 +65,12 @@ pub(super) fn names(disk: &Disk, space: Space, prefix: &str, now: u64) -> Result
     disk.names(table(space), prefix, now)
 }
 
-/// When a lifetime that begins now ends, in milliseconds since 1970; 0 is never.
+/// When a lifetime that begins now ends, in milliseconds since 1970; 0 is never. It ends with a
+/// second, so that a session in use is not written for each request.
 pub(super) fn end(lifetime: Option<Duration>, now: u64) -> u64 {
     let milliseconds = |lifetime: Duration| u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-    lifetime.map_or(0, |lifetime| now.saturating_add(milliseconds(lifetime)))
+    let end = |lifetime| now.saturating_add(milliseconds(lifetime));
+    lifetime.map_or(0, |lifetime| end(lifetime).checked_next_multiple_of(SECOND).unwrap_or(u64::MAX))
 }
 
 fn table(space: Space) -> Table {

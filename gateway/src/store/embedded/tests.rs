@@ -112,6 +112,28 @@ fn a_change_that_waits_for_the_disk_keeps_no_worker_and_is_made_even_if_nobody_w
 }
 
 #[test]
+fn a_session_that_is_stored_already_waits_for_no_change() {
+    let (_folder, store) = new();
+    let put = |json: &'static [u8]| store.put_session(Space::Key, "a", json, None);
+    wait(put(b"{}")).unwrap();
+    let busy = store.inner.disk.begin();
+    let mut nobody = Context::from_waker(Waker::noop());
+    assert!(pin!(put(b"{}")).poll(&mut nobody).is_ready());
+    let mut other = Box::pin(put(b"{1}"));
+    assert!(other.as_mut().poll(&mut nobody).is_pending());
+    drop(busy);
+    wait(other).unwrap();
+    assert_eq!(store.session(Space::Key, &["a"]).unwrap(), Some((0, b"{1}".to_vec())));
+}
+
+#[test]
+fn lifetimes_end_with_a_second_and_no_sooner_than_they_should() {
+    let end = |milliseconds, now| sessions::end(Some(Duration::from_millis(milliseconds)), now);
+    assert_eq!((end(9000, NOW), end(9000, NOW + 1), end(1, NOW)), (NOW + 9000, NOW + 10_000, NOW + 1000));
+    assert_eq!((end(u64::MAX, NOW), sessions::end(None, NOW)), (u64::MAX, 0));
+}
+
+#[test]
 fn sessions_are_listed_by_prefix_and_without_the_expired() {
     let (_folder, store) = new();
     for name in ["org1a", "org1b", "org2a"] {
