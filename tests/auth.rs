@@ -11,7 +11,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use outrigger_plugin::{AuthRequest, HookResult, Plugin, Session};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Api, Gateway, Setup, Upstream, api, request, serve};
+use crate::harness::{Answer, Api, Gateway, Redis, Setup, Upstream, api, request, serve, until};
 
 const SECRET: &str = "control-secret";
 
@@ -148,10 +148,12 @@ async fn keys_are_fetched_from_where_they_are_published_once_for_many_requests()
     let set = json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "one", "use": "sig", "x": x, "y": y}]}).to_string();
     let issuer = Upstream::answering(move |_| Response::new(Full::from(set.clone()))).await;
 
-    let upstream = Upstream::start().await;
+    let (upstream, redis) = (Upstream::start().await, Redis::start().await);
     let methods = json!({"enable_jwt": true, "jwt_signing_method": "ecdsa", "jwt_default_policies": ["gold"],
         "jwt_jwks_uris": [{"url": format!("http://{}/keys", issuer.address)}]});
-    let gateway = Gateway::start(policies().api(protected(&upstream, methods)).conf(json!({"secret": SECRET}))).await;
+    let secrets = json!({"secret": SECRET, "node_secret": "of all nodes"});
+    let node = || policies().api(protected(&upstream, methods.clone())).conf(secrets.clone()).conf(redis.conf());
+    let gateway = Gateway::start(node()).await;
     let sign = |kid: &str, owner: &str| {
         let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::ES256) };
         let token = encode(&header, &json!({"sub": owner}), &EncodingKey::from_ec_der(pkcs8.as_ref())).unwrap();
@@ -168,6 +170,17 @@ async fn keys_are_fetched_from_where_they_are_published_once_for_many_requests()
     assert_eq!(gateway.send(forget, "").await.status(), 200);
     assert_eq!(with(&gateway, "Authorization", &sign("one", "ann")).await.status(), 200);
     assert_eq!(issuer.requests().len(), 2, "what was forgotten is fetched again");
+
+    let other = Gateway::start(node()).await;
+    with(&other, "Authorization", &sign("one", "ann")).await;
+    assert_eq!(issuer.drain().len(), 3);
+    let forget = request("DELETE", "/tyk/cache/jwks").header("X-Tyk-Authorization", SECRET);
+    assert_eq!(gateway.send(forget, "").await.status(), 200);
+    until("the other node's fetch", async || {
+        with(&other, "Authorization", &sign("one", "ann")).await;
+        !issuer.requests().is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -233,4 +246,96 @@ async fn an_identity_from_a_method_that_is_off_lets_nobody_in() {
     assert_eq!(answer.status(), 400);
     assert!(answer.error().starts_with("Session state is missing or unset!"));
     assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_hook_that_cannot_be_called_is_told_on_open_paths_too_and_after_the_methods_before_it() {
+    let upstream = Upstream::start().await;
+    let open = json!({"custom_middleware": {"driver": "typo"}, "version_data": {"versions": {"Default": {
+        "use_extended_paths": true, "extended_paths": {"ignored": [{"path": "/open"}]},
+    }}}});
+    let plugin = serve(Doorkeeper).await;
+    let setup = Setup::new()
+        .api(api(&upstream).named("one").auth(plugin.clone()).with(open.clone()))
+        .api(api(&upstream).named("two").auth(plugin).with(open).with(json!({"use_basic_auth": true})));
+    let gateway = Gateway::start(setup).await;
+    let broken = (500, "Internal Server Error".to_owned());
+    for path in ["/one/x", "/one/open", "/two/open", "/one/tyk/rate-limits/"] {
+        assert_eq!(told(&gateway.get(path).await), broken, "{path}");
+    }
+    assert_eq!(gateway.get("/two/x").await.status(), 401);
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_opens_the_versions_that_its_rights_list_and_no_other() {
+    let upstream = Upstream::start().await;
+    let version = |name: &str| json!({"name": name});
+    let place = json!({"location": "header", "key": "ver", "fallback_to_default": true});
+    let versions = json!({"not_versioned": false, "default_version": "v1", "versions": {
+        "Default": version("Default"), "v1": version("v1"), "v2": version("v2"),
+    }});
+    let versioned = json!({"use_keyless": false, "definition": place, "version_data": versions});
+    let gateway = start(api(&upstream).named("api").with(versioned)).await;
+    let rights = |versions: &[&str]| json!({"access_rights": {"api": {"api_id": "api", "versions": versions}}});
+    let statuses = async |key: &str, path: &str| {
+        let mut statuses = Vec::new();
+        for version in ["", "v1", "v2", "none"] {
+            let call = request("GET", path).header("Authorization", key).header("ver", version);
+            statuses.push(gateway.send(call, "").await.status());
+        }
+        statuses
+    };
+    for path in ["/api/x", "/api/tyk/rate-limits/"] {
+        for (versions, expected) in [
+            (&["v1"][..], [200, 200, 403, 200]),
+            (&["v2"], [403, 403, 200, 403]),
+            (&["v2", "v1"], [200; 4]),
+            (&["Default"], [403; 4]),
+            (&[], [403; 4]),
+        ] {
+            let key = key(&gateway, "/tyk/keys/create", rights(versions)).await;
+            assert_eq!(statuses(&key, path).await, expected, "{versions:?} {path}");
+        }
+    }
+    let other = key(&gateway, "/tyk/keys/create", rights(&["v2"])).await;
+    let call = request("GET", "/api/x").header("Authorization", &other);
+    assert_eq!(told(&gateway.send(call, "").await), (403, "Access to this API has been disallowed".to_owned()));
+}
+
+#[tokio::test]
+async fn allowed_urls_match_as_the_gateway_is_told_that_paths_match() {
+    let upstream = Upstream::start().await;
+    let session = json!({"access_rights": {"api": {"api_id": "api", "versions": ["Default"], "allowed_urls": [
+        {"url": "/user/{id}", "methods": ["GET"]},
+    ]}}});
+    let paths = ["/api/user/7", "/api/admin/user/7", "/api/user/7/keys", "/api/user"];
+    for (prefix, suffix, expected) in [
+        (false, false, [200, 200, 200, 403]),
+        (true, false, [200, 403, 200, 403]),
+        (false, true, [200, 200, 403, 403]),
+        (true, true, [200, 403, 403, 403]),
+    ] {
+        let matching = json!({"enable_path_prefix_matching": prefix, "enable_path_suffix_matching": suffix});
+        let setup = Setup::from(api(&upstream).named("api").with(json!({"use_keyless": false})))
+            .conf(json!({"secret": SECRET, "http_server_options": matching}));
+        let gateway = Gateway::start(setup).await;
+        let key = key(&gateway, "/tyk/keys/create", session.clone()).await;
+        let mut statuses = Vec::new();
+        for path in paths {
+            statuses.push(gateway.send(request("GET", path).header("Authorization", &key), "").await.status());
+        }
+        assert_eq!(statuses, expected, "prefix {prefix}, suffix {suffix}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_have_the_texts_and_statuses_that_the_operator_gives_them() {
+    let upstream = Upstream::start().await;
+    let words = json!({"auth.auth_field_missing": {"message": "a key, please"}, "auth.key_not_found": {"code": 404}});
+    let setup = Setup::from(protected(&upstream, json!({}))).conf(json!({"override_messages": words}));
+    let gateway = Gateway::start(setup).await;
+    assert_eq!(told(&gateway.get("/x").await), (401, "a key, please".to_owned()));
+    let unknown = with(&gateway, "Authorization", "nobody").await;
+    assert_eq!(told(&unknown), (404, "Access to this API has been disallowed".to_owned()));
 }

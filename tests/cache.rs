@@ -202,7 +202,8 @@ async fn replies_are_forgotten_in_time_and_on_request() {
 async fn gateways_that_share_a_redis_share_replies() {
     let (upstream, redis) =
         (counting(|reply| reply.header("X-Two", "1").header("X-Two", "2")).await, Redis::start().await);
-    let node = || Setup::from(cached(&upstream)).conf(redis.conf()).conf(json!({"secret": "s"}));
+    let messages = json!({"secret": "s", "allow_insecure_configs": true});
+    let node = || Setup::from(cached(&upstream)).conf(redis.conf()).conf(messages.clone());
     let (one, other) = (Gateway::start(node()).await, Gateway::start(node()).await);
     one.get("/").await;
     until("the reply", async || is_cached(&other.get("/").await)).await;
@@ -216,4 +217,9 @@ async fn gateways_that_share_a_redis_share_replies() {
     let call = request("DELETE", "/tyk/cache/api").header("X-Tyk-Authorization", "s");
     assert_eq!(other.send(call, "").await.status(), 200);
     assert_eq!(redis.say::<Vec<String>>(&["KEYS", "cache-api*"]), Vec::<String>::new());
+
+    one.get("/").await;
+    until("the reply", async || is_cached(&other.get("/").await)).await;
+    redis.say::<()>(&["PUBLISH", "tyk.cluster.notifications", r#"{"command": "DeleteAPICache", "payload": "api"}"#]);
+    until("the end of the reply", async || redis.say::<Vec<String>>(&["KEYS", "cache-api*"]).is_empty()).await;
 }

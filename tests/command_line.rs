@@ -75,6 +75,15 @@ async fn a_port_in_use_is_an_error_of_this_run_and_not_of_the_configuration() {
 }
 
 #[tokio::test]
+async fn start_is_the_same_as_no_command() {
+    for arguments in [&["start", "--conf", "nowhere/tyk.conf"][..], &["--conf", "nowhere/tyk.conf", "start"]] {
+        let (code, _, stderr) = run(arguments).await;
+        assert_eq!(code, Some(64));
+        assert!(stderr.contains("nowhere/tyk.conf: "), "{stderr}");
+    }
+}
+
+#[tokio::test]
 async fn the_health_check_exits_with_0_only_where_a_gateway_says_that_it_is_well() {
     let gateway = Gateway::start(Setup::new()).await;
     let url = |path| format!("http://{}{path}", gateway.address);

@@ -388,3 +388,35 @@ impl Plugin for Doorkeeper {
         request.allow(Session::new("k").cache_for(Duration::from_secs(60)))
     }
 }
+
+#[tokio::test]
+async fn a_definition_whose_auth_looks_nowhere_is_not_taken() {
+    let (upstream, gateway) = (Upstream::start().await, Gateway::start(controlled(Setup::new())).await);
+    let made = async |changes: Value| {
+        let definition = keyed(&upstream).with(changes).document(|_| String::new());
+        call(&gateway, "POST", "/tyk/apis", &definition).await
+    };
+    let blind = json!({"use_standard_auth": true, "auth_configs": {"authToken": {"disable_header": true}}});
+    let reason = "Validation of API Definition failed. Reason: all auth sources are disabled for authToken, at least \
+                  one of header/cookie/query must be enabled.";
+    assert_eq!(said(&made(blind).await), (400, reason.to_owned()));
+    let unused = json!({"use_standard_auth": true, "auth_configs": {"jwt": {"disable_header": true}}});
+    assert_eq!(made(unused).await.status(), 200);
+    let cookie = json!({"use_standard_auth": true,
+        "auth_configs": {"authToken": {"disable_header": true, "use_cookie": true}}});
+    assert_eq!(made(cookie).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_version_that_is_an_api_is_shown_with_the_api_that_knows_it() {
+    let upstream = Upstream::start().await;
+    let family = json!({"definition": {"enabled": true, "name": "v1", "default": "self", "location": "header",
+        "key": "ver", "versions": {"v2": "second"}}});
+    let setup = Setup::new().api(api(&upstream).named("first").with(family)).api(api(&upstream).named("second"));
+    let gateway = Gateway::start(controlled(setup)).await;
+    let base = async |id: &str| {
+        let shown = call(&gateway, "GET", &format!("/tyk/apis/{id}"), &Value::Null).await;
+        shown.header("x-tyk-base-api-id").map(str::to_owned)
+    };
+    assert_eq!([base("first").await, base("second").await], [None, Some("first".to_owned())]);
+}

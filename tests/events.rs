@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Response;
 use http_body_util::Full;
-use outrigger_plugin::{Event, HookResult, Plugin, Request};
+use outrigger_plugin::{AuthRequest, Event, HookResult, Plugin, Request};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -127,6 +127,26 @@ async fn a_plugin_server_hears_of_a_refused_key_with_the_request_as_it_came() {
         ),
         "{wire}"
     );
+}
+
+/// Makes no session for anybody.
+struct Nobody;
+
+impl Plugin for Nobody {
+    async fn auth(&self, _: &mut AuthRequest) -> HookResult {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_a_plugin_lets_in_in_vain_is_told_as_it_came() {
+    let upstream = Upstream::start().await;
+    let (server, mut told) = ear().await;
+    let handlers = json!({"event_handlers": {"events": {"AuthFailure": [plugin("h")]}}});
+    let guarded = api(&upstream).pre(server).auth(serve(Nobody).await).with(handlers);
+    let gateway = Gateway::start(guarded).await;
+    refused(&gateway, "Bearer stranger").await;
+    assert_eq!(heard(&mut told).await.key(), Some("Bearer stranger"));
 }
 
 #[tokio::test]

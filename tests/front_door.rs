@@ -36,7 +36,9 @@ async fn health_and_readiness_are_json_with_the_version() {
         assert_eq!((answer.status(), answer.header("Content-Type")), (200, Some("application/json")));
         assert_eq!(answer.json(), json!({"status": "pass", "version": version, "description": description}));
     }
-    assert_eq!(gateway.send(request("POST", "/hello"), "").await.status(), 405);
+    for (method, path) in [("POST", "/hello"), ("HEAD", "/hello"), ("HEAD", "/ready")] {
+        assert_eq!(gateway.send(request(method, path), "").await.status(), 405, "{method} {path}");
+    }
 }
 
 #[tokio::test]

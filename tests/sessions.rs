@@ -116,6 +116,31 @@ async fn a_session_is_made_anew_ahead_of_its_deadline_beside_the_request() {
     until("the second call", async || asked.load(Ordering::SeqCst) == 2).await;
 }
 
+#[tokio::test]
+async fn what_a_plugin_that_only_guards_the_door_calls_the_caller_is_neither_stored_nor_remembered() {
+    let upstream = Upstream::start().await;
+    let (plugin, asked) = doorkeeper(fresh_for_a_minute).await;
+    let methods = json!({"use_standard_auth": true, "base_identity_provided_by": "auth_token"});
+    let guarded = api(&upstream).auth(plugin).with(methods);
+    for (api, id) in [(guarded.clone(), "no id"), (with_extractor(guarded), "an id")] {
+        asked.store(0, Ordering::SeqCst);
+        let gateway = Gateway::start(Setup::from(api).conf(json!({"secret": "s"}))).await;
+        let control = |method: &str, path: &str| request(method, path).header("X-Tyk-Authorization", "s");
+        let session = json!({"org_id": "default", "quota_max": 9, "access_rights": {"api": {"api_id": "api"}}});
+        let made = gateway.send(control("POST", "/tyk/keys/own-key"), &session.to_string()).await;
+        assert_eq!(made.status(), 200, "{made:?}");
+
+        for _ in 0..2 {
+            let both = request("GET", "/x").header("X-Key", "x-key").header("Authorization", "own-key");
+            let answer = gateway.send(both, "").await;
+            assert_eq!((answer.status(), answer.header("X-Ratelimit-Limit")), (200, Some("9")), "{id}");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 2, "each request asks, {id}");
+        let listed = gateway.send(control("GET", "/tyk/keys"), "").await.json();
+        assert_eq!(listed["keys"].as_array().map(Vec::len), Some(1), "{listed}");
+    }
+}
+
 /// Lets each caller in once.
 struct Fickle(AtomicUsize);
 

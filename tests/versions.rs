@@ -46,6 +46,33 @@ async fn a_header_a_parameter_or_the_path_names_the_version() {
 }
 
 #[tokio::test]
+async fn the_apis_slug_may_stand_before_a_version_in_the_path() {
+    let upstream = Upstream::start().await;
+    let place = |strip: bool| versioned(json!({"location": "url", "strip_versioning_data": strip}));
+    let slug = json!({"slug": "shop"});
+    let mock = json!({"version_data": {"versions": {"v2": {"extended_paths": {
+        "black_list": [{"path": "^/shop/closed"}, {"path": "^/closed"}],
+    }}}}});
+    let setup = Setup::new()
+        .api(api(&upstream).named("strip").with(place(true)).with(slug.clone()))
+        .api(api(&upstream).named("keep").with(place(false)).with(slug).with(mock));
+    let gateway = Gateway::start(setup).await;
+    for (path, target) in [
+        ("/strip/v2/a", "/a"),
+        ("/strip/shop/v2/a", "/shop/a"),
+        ("/keep/v2/a", "/v2/a"),
+        ("/keep/shop/v2/a", "/shop/v2/a"),
+    ] {
+        assert_eq!(gateway.get(path).await.status(), 200, "{path}");
+        let received = upstream.last();
+        assert_eq!((received.header("X-Version"), &*received.target), (Some("v2"), target), "{path}");
+    }
+    for path in ["/keep/shopping/v2/a", "/keep/shop/v9/a", "/keep/shop/v2/closed", "/keep/v2/closed"] {
+        assert_eq!(gateway.get(path).await.status(), 403, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_without_a_version_that_there_is_gets_none_or_the_default() {
     const UNKNOWN: &str = "This API version does not seem to exist";
     let upstream = Upstream::start().await;

@@ -123,11 +123,9 @@ impl Chain {
         &self.checks
     }
 
-    /// Forgets the keys that others published for JWTs.
-    pub fn forget_key_sets(&self) {
-        if let Some(auth) = self.auth() {
-            auth.forget_key_sets();
-        }
+    /// Forgets the keys that others published for JWTs, and says whether the API takes JWTs.
+    pub fn forget_key_sets(&self) -> bool {
+        self.auth().is_some_and(|auth| auth.forget_key_sets())
     }
 
     /// Forgets the replies that are kept.

@@ -37,6 +37,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The same as no command: runs the gateway.
+    Start {
+        /// The configuration file; without it ./tyk.conf, then /etc/tyk/tyk.conf.
+        #[arg(long, value_name = "FILE")]
+        conf: Option<PathBuf>,
+    },
     /// Runs a gateway, a plugin server and an upstream on this machine, to look at.
     Demo,
     /// The demo's plugin server.
@@ -108,6 +114,7 @@ pub fn main() -> ExitCode {
     };
     let result = match arguments.command {
         None => serve::run(arguments.conf.as_deref(), arguments.port),
+        Some(Command::Start { conf }) => serve::run(conf.or(arguments.conf).as_deref(), arguments.port),
         Some(Command::Demo) => demo::run(arguments.port),
         Some(Command::DemoPlugin) => demo::plugin(),
         Some(Command::DemoUpstream { address }) => demo::upstream(address),

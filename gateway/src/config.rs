@@ -48,7 +48,7 @@ pub use self::tls::{
 pub use self::trust::Trust;
 pub use self::upstream::{Upstream, UpstreamTls, UptimeTests};
 use crate::certificate::Shelf;
-use crate::error::Overrides;
+use crate::error::{Overrides, Wordings};
 use crate::event::Handlers;
 use crate::json;
 use crate::pattern::endpoint::Matching;
@@ -115,6 +115,8 @@ pub struct Config {
     pub messages: Messages,
     /// Who hears of keys that operators make, change and remove.
     pub events: Option<Arc<Handlers>>,
+    /// What callers are told in other words.
+    pub override_messages: Wordings,
     /// What stands in the place of error answers.
     pub error_overrides: Option<Arc<Overrides>>,
     /// Who is told how much of quotas is used.

@@ -340,6 +340,27 @@ impl Definition {
         version::in_force(&self.version_data)
     }
 
+    /// Whether requests, and access rights, are for one version or another.
+    pub fn is_versioned(&self) -> bool {
+        !self.version_data.not_versioned && !self.version_data.versions.is_empty()
+    }
+
+    /// A method of auth in use that looks nowhere for its credential.
+    pub fn auth_without_source(&self) -> Option<&str> {
+        let used = |method: &str| match method {
+            "authToken" => self.use_standard_auth,
+            "basic" => self.use_basic_auth,
+            "jwt" => self.enable_jwt,
+            "hmac" => self.enable_signature_checking,
+            "coprocess" => self.custom_auth(),
+            _ => false,
+        };
+        let blind = |config: &AuthConfig| config.disable_header && !config.use_param && !config.use_cookie;
+        let mut configs = self.auth_configs.iter();
+        let found = configs.find(|(method, config)| used(method.as_str()) && blind(config));
+        found.map(|(method, _)| method.as_str())
+    }
+
     /// The upstreams that requests are spread over; none if they all go to the one.
     pub fn targets(&self) -> &[String] {
         if self.proxy.enable_load_balancing { &self.proxy.target_list } else { &[] }

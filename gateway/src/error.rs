@@ -5,6 +5,7 @@ mod event;
 mod flag;
 mod overrides;
 mod page;
+mod wordings;
 
 use std::borrow::Cow;
 
@@ -13,6 +14,7 @@ use thiserror::Error;
 
 pub use overrides::{Layers, Overrides};
 pub use page::{Pages, TemplateError};
+pub use wordings::Wordings;
 
 use crate::auth::AuthError;
 use crate::auth::extractor::ExtractError;

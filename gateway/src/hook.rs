@@ -162,7 +162,8 @@ impl Hook {
         object::build(self, exchange, &body, response).map_err(|error| self.failed(error))
     }
 
-    fn server(&self) -> Result<&str, Failure> {
+    /// The plugin server to call.
+    pub fn server(&self) -> Result<&str, Failure> {
         self.server.as_deref().map_err(|reason| Failure::NoDriver {
             name: self.name.to_string(),
             kind: self.kind,

@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use self::grant::Grants;
 
-pub use grant::{Grant, Quota, Rate, Throttle};
+pub use grant::{Grant, Quota, Rate, Realm, Throttle};
 pub use plugin::from_plugin;
 pub use smoothing::{Shift, Smoothing};
 pub use state::{
@@ -39,8 +39,8 @@ pub enum Denied {
     /// Its expiry has passed.
     #[error("the session has expired")]
     Expired,
-    /// Its access rights do not name this API.
-    #[error("the session's access rights do not name this API")]
+    /// Its access rights do not name this API, or this version of it.
+    #[error("the session's access rights do not name this API, or this version of it")]
     Api,
     /// Its allowed URLs do not name this path and method.
     #[error("the session's allowed urls do not name this path and method")]
@@ -104,13 +104,13 @@ impl Session {
     }
 
     /// What it grants on an API.
-    pub fn grant(&self, api_id: &Arc<str>) -> &Grant {
-        self.grants.of(api_id, || Grant::compile(&self.state, &self.key.name, api_id))
+    pub fn grant(&self, realm: &Realm) -> &Grant {
+        self.grants.of(&realm.api_id, || Grant::compile(&self.state, &self.key.name, realm))
     }
 
     /// The quota's size on this API, what is left of it, and when it renews (unix seconds).
-    pub fn quota(&self, api_id: &Arc<str>, left: Option<Left>) -> [i64; 3] {
-        let [max, remaining, renews] = self.grant(api_id).figures;
+    pub fn quota(&self, realm: &Realm, left: Option<Left>) -> [i64; 3] {
+        let [max, remaining, renews] = self.grant(realm).figures;
         left.map_or([max, remaining, renews], |left| [max, left.remaining, left.renews])
     }
 

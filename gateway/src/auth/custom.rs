@@ -20,6 +20,9 @@ use crate::session::{Session, State, from_plugin};
 use crate::sockets::Sockets;
 use crate::store::Store;
 
+/// As `base_identity_provided_by` names it.
+pub(super) const NAME: &str = "custom_auth";
+
 /// Authentication by a plugin.
 pub struct CustomAuth {
     /// What is called.
@@ -32,6 +35,9 @@ pub struct CustomAuth {
     lifetimes: Lifetimes,
     /// What tells callers apart before the plugin does.
     pub extraction: Option<Extraction>,
+    /// Whether another method says who is calling: the plugin only lets in or not, and what it
+    /// calls the caller is neither stored nor remembered.
+    gate: bool,
 }
 
 /// An id extractor and the sessions of the callers that it knows.
@@ -52,7 +58,8 @@ impl CustomAuth {
         extraction: Option<Extraction>,
     ) -> Result<Self, Refusal> {
         let source = Source::compile(definition, "coprocess")?;
-        Ok(Self { hook, source, lookup: Lookup::new(keys, &definition.org_id), lifetimes, extraction })
+        let gate = !matches!(definition.base_identity_provided_by.as_str(), "" | NAME);
+        Ok(Self { hook, source, lookup: Lookup::new(keys, &definition.org_id), lifetimes, extraction, gate })
     }
 
     /// Says who is calling.
@@ -61,17 +68,22 @@ impl CustomAuth {
         exchange: &mut Exchange,
         sockets: &Arc<Sockets>,
     ) -> Result<Identity, Stop> {
-        let Some(extraction) = &self.extraction else {
-            return self.ask(exchange, sockets, None).await.map(asked);
-        };
-        self.recall_or_ask(extraction, exchange, sockets).await
+        self.hook.server()?;
+        match &self.extraction {
+            Some(Extraction { extractor, .. }) if self.gate => {
+                extractor.extract(exchange).await.map_err(Failure::NoIdentity)?;
+                self.ask(exchange, sockets, None).await.map(asked)
+            }
+            Some(extraction) => self.recall_or_ask(extraction, exchange, sockets).await,
+            None => self.ask(exchange, sockets, None).await.map(asked),
+        }
     }
 
     fn session_id(&self, value: &[u8]) -> String {
         self.lookup.hashing().session_id(&self.lookup.org_id, value)
     }
 
-    /// Calls the plugin; the session that it returns is stored.
+    /// Calls the plugin; the session that it returns is stored, if it counts.
     async fn ask(&self, exchange: &mut Exchange, sockets: &Sockets, id: Option<String>) -> Result<Arc<Session>, Stop> {
         let returned = self.hook.run(exchange, sockets).await?;
         let (mut state, token) = self.state(returned)?;
@@ -80,6 +92,9 @@ impl CustomAuth {
         let policies = keys.policies();
         let refused = |error| Failure::NoSession(format!("its session cannot be used: {error}").into());
         policies.apply(&mut state, org_id).map_err(refused)?;
+        if self.gate {
+            return Ok(Arc::new(Session::new(state, keys.key(&id))));
+        }
         if let Some(stored) = self.lookup.find(&sockets.store, &id).await {
             carry_over(&stored.state, &mut state);
         }

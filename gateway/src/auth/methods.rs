@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::binding;
 use super::credential::{Source, strip_bearer};
 use super::session_cache::Counts;
 use super::{AuthError, BasicAuth, CustomAuth, JwtAuth, SignatureAuth, TokenAuth};
+use super::{binding, custom};
 use crate::error::{Failure, Stop};
 use crate::exchange::{Exchange, Head};
 use crate::hook::Hook;
@@ -53,6 +53,11 @@ impl Auth {
         self.custom().map(|custom| &custom.hook)
     }
 
+    /// Refuses where its hook cannot be called, for requests that nobody need be asked about, too.
+    pub fn callable(&self) -> Result<(), Failure> {
+        self.hook().map_or(Ok(()), |hook| hook.server().map(drop))
+    }
+
     /// Why its id extractor fails for every request, if it does.
     pub fn flaw(&self) -> Option<String> {
         let extraction = self.custom()?.extraction.as_ref()?;
@@ -64,18 +69,22 @@ impl Auth {
         Some(&self.custom()?.extraction.as_ref()?.cache.counts)
     }
 
-    /// Forgets the keys that others published for JWTs.
-    pub fn forget_key_sets(&self) {
-        for method in &self.methods {
-            if let Method::Jwt(jwt) = method {
-                jwt.forget_key_sets();
-            }
-        }
+    /// Forgets the keys that others published for JWTs, and says whether JWTs are a method here.
+    pub fn forget_key_sets(&self) -> bool {
+        let jwt = self.methods.iter().find_map(|method| match method {
+            Method::Jwt(jwt) => Some(jwt),
+            _ => None,
+        });
+        jwt.map(JwtAuth::forget_key_sets).is_some()
     }
 
     /// The credential that a method presented in vain, as others are told of it.
     pub fn presented<'a>(&self, failure: &Failure, head: &'a Head) -> Option<Cow<'a, str>> {
-        let credential = self.methods.iter().find_map(|method| method.refused(failure))?.read(head)?;
+        let (method, source) = self.methods.iter().find_map(|method| Some((method, method.refused(failure)?)))?;
+        let credential = source.read(head)?;
+        if let Method::Custom(_) = method {
+            return Some(credential);
+        }
         Some(match credential {
             Cow::Borrowed(text) => strip_bearer(text).into(),
             Cow::Owned(text) => strip_bearer(&text).to_owned().into(),
@@ -118,7 +127,7 @@ impl Method {
             Self::Basic(_) => "basic_auth_user",
             Self::Signature(_) => "hmac_key",
             Self::Jwt(_) => "jwt_claim",
-            Self::Custom(_) => "custom_auth",
+            Self::Custom(_) => custom::NAME,
             Self::Token(_) => "auth_token",
         }
     }

@@ -17,7 +17,7 @@ use super::monitor::{Kind, Monitor};
 use super::plan::Step;
 use super::report::Reports;
 use super::versions::Versions;
-use super::{Answers, Chain, Limiter, Limits, Organisation};
+use super::{Answers, Chain, Limiter, Organisation};
 use crate::auth::callers::Callers;
 use crate::auth::keys::Keys;
 use crate::certificate::{Certificates, Guests, Welcome};
@@ -67,7 +67,6 @@ pub fn compile(
             secrets: Some(Secrets { conf: &config.secrets, env: &|name| std::env::var(name).ok() }),
         },
         auth: auth.map(Arc::new),
-        limits: Arc::new(limits(definition, listen_path, config, shared, reports.clone())),
         reports: reports.clone(),
         shelf: Shelf::of(definition, &shared.answers),
         shared,
@@ -156,25 +155,5 @@ impl Shared {
             answers: Answers::default(),
             guests: ArcSwap::default(),
         }
-    }
-}
-
-/// What sessions may do on the API.
-fn limits(
-    definition: &Definition,
-    listen_path: &ListenPath,
-    config: &Config,
-    shared: &Shared,
-    reports: Option<Arc<Reports>>,
-) -> Limits {
-    Limits {
-        api_id: definition.api_id.as_str().into(),
-        listen_path: listen_path.clone(),
-        limiter: Arc::clone(&shared.limiter),
-        rate: !definition.disable_rate_limit,
-        quota: !definition.disable_quota,
-        context: definition.enable_context_vars,
-        monitor: Monitor::of(Kind::Keys, config.monitor.as_ref(), &shared.events),
-        reports,
     }
 }

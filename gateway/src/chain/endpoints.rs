@@ -73,7 +73,7 @@ impl<T> Endpoints<T> {
         let (target, method) = (&exchange.head.target, exchange.head.method.as_str());
         let whole = target.decoded_path();
         let below = self.listen_path.below(target);
-        let unversioned = exchange.passage.version_in_path.then(|| behind_first(&below).to_owned());
+        let unversioned = exchange.passage.version_in_path.map(|at| without_version(&below, at));
         let fits = move |path: &Regex| {
             unversioned.as_deref().is_some_and(|unversioned| path.is_match(unversioned))
                 || path.is_match(&below)
@@ -90,6 +90,12 @@ pub(super) fn behind_first(path: &str) -> &str {
     rest.find('/').map_or("/", |at| &rest[at..])
 }
 
+/// The path without the segment that begins there.
+fn without_version(path: &str, at: usize) -> String {
+    let (before, rest) = path.split_at_checked(at).unwrap_or(("", path));
+    format!("{before}{}", behind_first(rest))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +105,7 @@ mod tests {
         for (path, rest) in [("/v1/a/b", "/a/b"), ("/v1", "/"), ("/v1/", "/"), ("/", "/")] {
             assert_eq!(behind_first(path), rest);
         }
+        assert_eq!([without_version("/v1/a", 0), without_version("/shop/v1/a", 5)], ["/a", "/shop/a"]);
+        assert_eq!(without_version("/v1/a", 9), "/a");
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use serde_json::json;
 
 use super::Monitor;
 use super::endpoints::Endpoints;
@@ -17,13 +16,15 @@ use crate::json;
 use crate::pattern::ListenPath;
 use crate::session::access::{check_expiry, check_rights};
 use crate::session::windows::Verdict;
-use crate::session::{Denied, Grant, Left, Quota, Rate, Session};
+use crate::session::{Denied, Grant, Left, Quota, Rate, Realm, Session};
 use crate::store::{self, Store};
 
 /// The checks of one API.
 pub struct Limits {
-    /// The API's id, as access rights name it.
-    pub api_id: Arc<str>,
+    /// The API, as access rights name it.
+    pub realm: Realm,
+    /// The version, as access rights name it, of an API that has versions.
+    pub version: Option<Box<str>>,
     /// Its listen path: rates of single paths are given below it.
     pub listen_path: ListenPath,
     /// Counts requests.
@@ -45,11 +46,11 @@ impl Limits {
     pub async fn check(&self, exchange: &mut Exchange, store: &Store) -> Result<(), Failure> {
         let session = self.admitted(exchange)?;
         let named = self.named(&session, exchange);
-        let grant = named.as_ref().unwrap_or_else(|| session.grant(&self.api_id));
+        let grant = named.as_ref().unwrap_or_else(|| session.grant(&self.realm));
         let (head, method) = (&exchange.head, exchange.head.method_text());
         // A request that came back has been counted.
         let counts = !exchange.passage.returned;
-        grant.check_url(method, || head.target.decoded_path())?;
+        grant.check_url(method, &head.target, &self.listen_path)?;
         let rate = grant.rate(method, || self.listen_path.strip(&head.target)).filter(|_| self.rate && counts);
         let quota = grant.quota.as_ref().filter(|_| self.quota && counts);
         let counted = self.limiter.count(Charge { rate, throttle: grant.throttle, quota }, store).await;
@@ -80,7 +81,7 @@ impl Limits {
     /// Where the session's own quota stands, if it counts and the store knows.
     async fn stands(&self, session: &Session, exchange: &Exchange, store: &Store) -> Option<Left> {
         let named = self.named(session, exchange);
-        let grant = named.as_ref().unwrap_or_else(|| session.grant(&self.api_id));
+        let grant = named.as_ref().unwrap_or_else(|| session.grant(&self.realm));
         let quota = grant.quota.as_ref().filter(|quota| quota.own && self.quota)?;
         let stands = store.quotas(&[&quota.name]).await.ok()?;
         Some(left(quota, (*stands.first()?)?))
@@ -92,11 +93,11 @@ impl Limits {
         let (state, left) = (&session.state, self.stands(&session, exchange, store).await);
         let (remaining, renews) =
             left.map_or((state.quota_remaining, state.quota_renews), |left| (left.remaining, left.renews));
-        let told = json!({
-            "quota": {"quota_max": state.quota_max, "quota_remaining": remaining, "quota_renews": renews},
-            "rate_limit": {"requests": state.rate, "per_unit": state.per},
-        });
-        let mut reply = Reply::new(Body::whole(json::compact(&told) + "\n"));
+        let [requests, per_unit] = [state.rate, state.per].map(|figure| json::compact(&figure.into()));
+        let quota =
+            format!(r#"{{"quota_max":{},"quota_remaining":{remaining},"quota_renews":{renews}}}"#, state.quota_max);
+        let rate = format!(r#"{{"requests":{requests},"per_unit":{per_unit}}}"#);
+        let mut reply = Reply::new(Body::whole(format!("{{\"quota\":{quota},\"rate_limit\":{rate}}}\n")));
         reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(reply)
     }
@@ -106,14 +107,14 @@ impl Limits {
     fn named(&self, session: &Session, exchange: &Exchange) -> Option<Grant> {
         let template = Template::parse(session.pattern()?, Scope { context: self.context, secrets: None }).ok()?;
         let name = template.expand(exchange);
-        (!name.is_empty()).then(|| Grant::compile(&session.state, &name, &self.api_id))
+        (!name.is_empty()).then(|| Grant::compile(&session.state, &name, &self.realm))
     }
 
     /// The session, if it opens this API.
     fn admitted(&self, exchange: &Exchange) -> Result<Arc<Session>, Failure> {
         let session = exchange.session.clone().ok_or(Failure::SessionMissing)?;
         check_expiry(&session.state, clock::unix_seconds())?;
-        check_rights(&session.state, &self.api_id)?;
+        check_rights(&session.state, &self.realm.api_id, self.version.as_deref())?;
         Ok(session)
     }
 }

@@ -10,7 +10,8 @@ use super::limits::{check_quota, check_rate};
 use super::monitor::Monitor;
 use crate::error::Failure;
 use crate::json;
-use crate::session::{Denied, Key, Session, State};
+use crate::pattern::endpoint::Matching;
+use crate::session::{Denied, Key, Realm, Session, State};
 use crate::store::{Space, Store, StoreError};
 
 /// For how long an organisation's session is remembered.
@@ -20,7 +21,7 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 pub struct Organisation {
     key: Key,
     /// What the limits are told apart by from those on single APIs: an organisation has none.
-    no_api: Arc<str>,
+    no_api: Realm,
     limiter: Arc<Limiter>,
     monitor: Option<Monitor>,
     remembered: ArcSwapOption<Remembered>,
@@ -34,7 +35,13 @@ struct Remembered {
 impl Organisation {
     /// The organisation of this key; nothing is known of it yet.
     pub fn new(key: Key, limiter: Arc<Limiter>, monitor: Option<Monitor>) -> Self {
-        Self { key, no_api: "".into(), limiter, monitor, remembered: ArcSwapOption::empty() }
+        Self {
+            key,
+            no_api: Realm { api_id: "".into(), paths: Matching::default() },
+            limiter,
+            monitor,
+            remembered: ArcSwapOption::empty(),
+        }
     }
 
     /// Lets the request pass, or says why not. An organisation without a session has no limits.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{HeaderName, TRAILER};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use super::addresses::Addresses;
@@ -23,7 +23,7 @@ use crate::config::RateHeaders;
 use crate::error::{Failure, Stop};
 use crate::exchange::{Exchange, Memory, Reply, standing};
 use crate::hook::Hook;
-use crate::session::Session;
+use crate::session::{Realm, Session};
 use crate::sockets::Sockets;
 use crate::upstream::{Upstream, UpstreamError, strip_hop_by_hop};
 
@@ -72,7 +72,7 @@ pub(super) enum Step {
 
 /// The steps that a version asks for.
 pub(super) struct Plan {
-    pub(super) api_id: Arc<str>,
+    pub(super) realm: Realm,
     /// What it lets through at all.
     pub(super) gate: Option<Box<Gate>>,
     pub(super) request: Vec<Step>,
@@ -211,7 +211,7 @@ impl Plan {
     /// The limits that a caller asks to be told; nobody is, where everybody may call.
     fn asked_for_limits(&self, exchange: &Exchange) -> Option<&Limits> {
         let head = &exchange.head;
-        if head.method != Method::GET || !head.target.path().ends_with(OWN_LIMITS) {
+        if !head.target.path().ends_with(OWN_LIMITS) {
             return None;
         }
         let limits = self.request.iter().find_map(|step| match step {
@@ -255,7 +255,7 @@ impl Plan {
         if self.headers == RateHeaders::Rates {
             return standing::remove(headers);
         }
-        let quota = |session: &Arc<Session>| session.quota(&self.api_id, exchange.standing.quota);
+        let quota = |session: &Arc<Session>| session.quota(&self.realm, exchange.standing.quota);
         standing::write(
             headers,
             exchange.session.as_ref().map_or([ZERO; 3], |session| quota(session).map(HeaderValue::from)),
@@ -289,7 +289,8 @@ impl Step {
             Self::Auth(auth) => {
                 // The caller of a request that came back is known.
                 let known = exchange.passage.returned && exchange.session.is_some();
-                if known || exchange.passage.ignored { Ok(()) } else { auth.run(exchange, sockets).await }
+                let open = known || exchange.passage.ignored;
+                if open { Ok(auth.callable()?) } else { auth.run(exchange, sockets).await }
             }
             Self::Remember(memory) => Ok(exchange.remember(*memory).await.map_err(Failure::from)?),
             Self::Strip(strip) => {

@@ -46,7 +46,7 @@ pub(super) fn follow(exchange: &mut Exchange) -> Result<Option<Elsewhere>, Failu
         return Err(LoopError::TooDeep(most).into());
     }
     passage.loops += 1;
-    passage.version_in_path = false;
+    passage.version_in_path = None;
     passage.returned = api == ITSELF && check.as_deref() != Some("true");
     passage.ignored = false;
     Ok(Some(if api == ITSELF { Elsewhere::Itself } else { Elsewhere::Api { name: api } }))

@@ -62,6 +62,14 @@ pub(super) struct Named {
     unknown: VersionError,
 }
 
+/// A segment of a path.
+struct Segment {
+    /// What it looks like.
+    pattern: Option<Regex>,
+    /// A slash and the API's name (`slug`), which may stand before it.
+    name: Option<String>,
+}
+
 /// What a version is.
 pub(super) enum Choice {
     Plan(Box<Plan>),
@@ -73,8 +81,8 @@ pub(super) enum Choice {
 enum Place {
     Header(HeaderName),
     Parameter(String),
-    /// The first segment below the listen path, if it looks like this.
-    Path(Option<Regex>),
+    /// The first segment below the listen path, or below the API's name there.
+    Path(Segment),
 }
 
 impl Versions {
@@ -88,10 +96,10 @@ impl Versions {
         if versioning.enabled {
             let own = plan(definition.version().ok().flatten())?;
             let strip = definition.proxy.strip_listen_path;
-            return family(versioning, listen_path, own)
+            return family(definition, listen_path, own)
                 .map(|family| Self::Named(Box::new(Named { strip_listen_path: strip, ..family })));
         }
-        if data.not_versioned || data.versions.is_empty() {
+        if !definition.is_versioned() {
             return match definition.version() {
                 Ok(version) => Ok(Self::One(Choice::Plan(Box::new(plan(version)?)))),
                 Err(NoVersion::Ambiguous) => Ok(Self::Closed(VersionError::Ambiguous)),
@@ -104,7 +112,7 @@ impl Versions {
             choices: data.versions.iter().map(choice).collect::<Result<_, CompileError>>()?,
             default: Some(data.default_version.clone()).filter(|name| !name.is_empty()),
             unknown: VersionError::Unknown,
-            ..Named::new(versioning, listen_path)?
+            ..Named::new(definition, listen_path)?
         })))
     }
 
@@ -132,20 +140,22 @@ impl Versions {
 }
 
 /// Versions that are APIs of their own, beside the one that knows them.
-fn family(versioning: &Versioning, listen_path: &ListenPath, own: Plan) -> Result<Named, CompileError> {
+fn family(definition: &Definition, listen_path: &ListenPath, own: Plan) -> Result<Named, CompileError> {
+    let versioning = &definition.definition;
     let others = versioning.versions.iter().map(|(name, id)| (name.clone(), Choice::Api(id.clone())));
     let mut choices: BTreeMap<_, _> = others.collect();
     choices.insert(versioning.name.clone(), Choice::Plan(Box::new(own)));
     let default = if versioning.default == "self" { &versioning.name } else { &versioning.default };
     let default = Some(default.clone()).filter(|name| !name.is_empty());
-    Ok(Named { choices, default, unknown: VersionError::NoApi, ..Named::new(versioning, listen_path)? })
+    Ok(Named { choices, default, unknown: VersionError::NoApi, ..Named::new(definition, listen_path)? })
 }
 
 impl Named {
     /// No version yet.
-    fn new(versioning: &Versioning, listen_path: &ListenPath) -> Result<Self, CompileError> {
+    fn new(definition: &Definition, listen_path: &ListenPath) -> Result<Self, CompileError> {
+        let versioning = &definition.definition;
         Ok(Self {
-            place: Place::compile(versioning)?,
+            place: Place::compile(versioning, &definition.slug)?,
             strip: versioning.strip_path || versioning.strip_versioning_data,
             listen_path: listen_path.clone(),
             strip_listen_path: false,
@@ -180,15 +190,17 @@ impl Named {
     fn note(&self, exchange: &mut Exchange) {
         let head = &mut exchange.head;
         match &self.place {
-            Place::Path(_) if self.strip => {
+            Place::Path(segment) if self.strip => {
                 let below = self.listen_path.below(&head.target);
-                let rest = behind_first(&below);
+                let (name, rest) = below.split_at(segment.at(&below));
                 let whole = head.target.decoded_path();
                 let front = whole.strip_suffix(&*below).unwrap_or_default();
-                let path = format!("{}{rest}", front.trim_end_matches('/'));
+                let path = format!("{}{name}{}", front.trim_end_matches('/'), behind_first(rest));
                 head.target = head.target.with_decoded_path(&path);
             }
-            Place::Path(_) => exchange.passage.version_in_path = true,
+            Place::Path(segment) => {
+                exchange.passage.version_in_path = Some(segment.at(&self.listen_path.below(&head.target)));
+            }
             Place::Header(name) if self.strip => head.remove(name.as_str()),
             Place::Parameter(name) if self.strip => head.target = without(&head.target, name),
             Place::Header(_) | Place::Parameter(_) => {}
@@ -207,7 +219,8 @@ fn without(target: &Target, name: &str) -> Target {
 }
 
 impl Place {
-    fn compile(versioning: &Versioning) -> Result<Self, CompileError> {
+    fn compile(versioning: &Versioning, slug: &str) -> Result<Self, CompileError> {
+        let name = (!slug.is_empty()).then(|| format!("/{slug}"));
         let Versioning { location, key, url_versioning_pattern: pattern, .. } = versioning;
         let refuse = |path: &str, reason: String| CompileError { path: format!("definition.{path}"), reason };
         match location.as_str() {
@@ -216,9 +229,9 @@ impl Place {
                 .map_err(|_| refuse("key", format!("{key:?} is no name of a header"))),
             "url-param" if !key.is_empty() => Ok(Self::Parameter(key.clone())),
             "url-param" => Err(refuse("key", "name the query parameter".to_owned())),
-            "url" if pattern.is_empty() => Ok(Self::Path(None)),
+            "url" if pattern.is_empty() => Ok(Self::Path(Segment { pattern: None, name })),
             "url" => re2::compile(pattern)
-                .map(|pattern| Self::Path(Some(pattern)))
+                .map(|pattern| Self::Path(Segment { pattern: Some(pattern), name }))
                 .map_err(|error| refuse("url_versioning_pattern", error.to_string())),
             _ => Err(refuse("location", format!("{location:?}: write \"header\", \"url-param\" or \"url\""))),
         }
@@ -234,13 +247,22 @@ impl Place {
                 let (_, value) = pairs.find(|(found, _)| **found == *name.as_bytes())?;
                 String::from_utf8(value.into_owned()).ok()?
             }
-            Self::Path(pattern) => {
-                let below = listen_path.below(&head.target);
-                let first = below.trim_start_matches('/').split('/').next()?;
-                let fits = pattern.as_ref().is_none_or(|pattern| pattern.is_match(first));
-                fits.then(|| first.to_owned())?
-            }
+            Self::Path(segment) => segment.read(&listen_path.below(&head.target))?.to_owned(),
         };
         Some(found).filter(|version| !version.is_empty())
+    }
+}
+
+impl Segment {
+    /// Where it begins in a path below the listen path.
+    fn at(&self, below: &str) -> usize {
+        let Some(name) = &self.name else { return 0 };
+        let stands = below.strip_prefix(&**name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if stands { name.len() } else { 0 }
+    }
+
+    fn read<'p>(&self, below: &'p str) -> Option<&'p str> {
+        let first = below[self.at(below)..].trim_start_matches('/').split('/').next()?;
+        self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(first)).then_some(first)
     }
 }

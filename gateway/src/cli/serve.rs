@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{debug, error, info, warn};
 
 use super::CliError;
-use crate::api::Registry;
+use crate::api::{Api, Registry};
 use crate::certificate::Shelf;
 use crate::chain::Shared;
 use crate::cluster::{self, Heard, Nodes, Notice};
@@ -22,7 +22,7 @@ use crate::error::Pages;
 use crate::event::{self, Couriers};
 use crate::exchange::HELD;
 use crate::listener::{self, Gateway, Listener, Sockets, StartError};
-use crate::store::{Embedded, Opened, Redis};
+use crate::store::{Embedded, Opened, Redis, Store};
 use crate::supervisor::{self, Inherited};
 use crate::telemetry::{self, Hooks};
 use crate::upstream::{self, Client, Ways};
@@ -234,10 +234,26 @@ async fn hear(redis: &config::Redis, gateway: &Gateway, Missed(missed): Missed) 
         }
         Heard::Notice(Notice::KeysChanged(names)) => names.iter().for_each(|name| keys.forget(name)),
         Heard::Notice(Notice::Reload) => drop(reload.ask()),
+        Heard::Notice(Notice::KeySetsChanged(id)) => {
+            let _ = gateway.registry.load().api(&id).map(|api| api.chain.forget_key_sets());
+        }
+        Heard::Notice(Notice::AnswersChanged(id)) => {
+            if let Some(api) = gateway.registry.load().api(&id) {
+                tokio::spawn(forget_answers(Arc::clone(api), redis.clone()));
+            }
+        }
     };
     let listening = async { cluster::listen(&Redis::new(redis)?, messages, tell).await };
     let Err(error) = listening.await;
     error!(%error, "messages of other nodes are not heard; their changes count after ten seconds");
+}
+
+/// Another program wants the replies of an API to be forgotten.
+async fn forget_answers(api: Arc<Api>, redis: config::Redis) {
+    let forgotten = async { api.chain.forget_answers(&Store::Redis(Redis::new(&redis)?)).await };
+    if let Err(error) = forgotten.await {
+        error!(%error, api_id = &*api.id, "cached replies could not be removed");
+    }
 }
 
 /// Tells other nodes that this one is there, and counts them: they divide rates among them.

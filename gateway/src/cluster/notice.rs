@@ -16,6 +16,10 @@ pub enum Notice {
     KeysChanged(Vec<String>),
     /// APIs and policies are to be loaded anew.
     Reload,
+    /// The replies that are kept of an API, by its id, no longer count.
+    AnswersChanged(String),
+    /// The keys that others publish for an API, by its id, no longer count.
+    KeySetsChanged(String),
 }
 
 /// Why a message does not count.
@@ -37,6 +41,8 @@ const SHA_256: i64 = 5;
 
 const KEYS_CHANGED: &str = "KeySpaceUpdateNotification";
 const GROUP_RELOAD: &str = "GroupReload";
+const ANSWERS_CHANGED: &str = "DeleteAPICache";
+const KEY_SETS_CHANGED: &str = "InvalidateJWKSCacheForAPI";
 
 #[derive(Deserialize)]
 struct Written {
@@ -65,6 +71,8 @@ fn notice(written: &Written) -> Option<Notice> {
     match written.command.as_str() {
         KEYS_CHANGED => Some(Notice::KeysChanged(names(&written.payload))),
         "ApiUpdated" | "ApiRemoved" | "ApiAdded" | "PolicyChanged" | GROUP_RELOAD => Some(Notice::Reload),
+        ANSWERS_CHANGED => Some(Notice::AnswersChanged(written.payload.clone())),
+        KEY_SETS_CHANGED => Some(Notice::KeySetsChanged(written.payload.clone())),
         _ => None,
     }
 }
@@ -94,6 +102,8 @@ impl Notice {
         let (command, payload) = match self {
             Self::KeysChanged(names) => (KEYS_CHANGED, names.join(",")),
             Self::Reload => (GROUP_RELOAD, String::new()),
+            Self::AnswersChanged(id) => (ANSWERS_CHANGED, id.clone()),
+            Self::KeySetsChanged(id) => (KEY_SETS_CHANGED, id.clone()),
         };
         let signature = signature(command, &payload, secret);
         json!({"command": command, "payload": payload, "signature": signature, "algorithm": SHA_256}).to_string()
@@ -129,12 +139,13 @@ mod tests {
             ),
             Some(Notice::Reload)
         );
-        assert_eq!(read(r#"{"command":"DeleteAPICache","payload":"x"}"#), None);
+        assert_eq!(read(r#"{"command":"UserKeyReset","payload":"x"}"#), None);
     }
 
     #[test]
     fn what_is_encoded_is_read_again() {
-        for notice in [changed(&["a", "b"]), Notice::Reload] {
+        let (answers, key_sets) = (Notice::AnswersChanged("a".to_owned()), Notice::KeySetsChanged("a".to_owned()));
+        for notice in [changed(&["a", "b"]), Notice::Reload, answers, key_sets] {
             let text = notice.encode(&messages(false).secret);
             assert_eq!(parse(text.as_bytes(), &messages(false)).unwrap(), Some(notice));
         }

@@ -38,9 +38,9 @@ pub enum AddressError {
     /// The scheme belongs to another protocol.
     #[error("plugin servers are not reached over {0:?}: write tcp://HOST:PORT, dns:///HOST:PORT or unix:///PATH")]
     Scheme(String),
-    /// A DNS server of its own is named.
-    #[error("a DNS server cannot be chosen: write dns:///HOST:PORT, with three slashes")]
-    Resolver,
+    /// There is nothing where a DNS server stands before the host.
+    #[error("a host is missing after {0:?}, which is where a DNS server stands: write dns:///HOST:PORT")]
+    Resolver(String),
     /// A path follows the port.
     #[error("nothing may follow the port: write tcp://{0}")]
     Trailing(String),
@@ -84,6 +84,14 @@ impl Address {
         }
     }
 
+    /// The DNS server that a target names, which is not asked: the system's is.
+    pub(super) fn resolver(text: &str) -> Option<&str> {
+        let takes = |(scheme, _): &(String, _)| matches!(scheme.as_str(), "dns" | "passthrough");
+        let (_, rest) = split_scheme(text.trim()).filter(takes)?;
+        let (resolver, _) = rest.strip_prefix("//")?.split_once('/')?;
+        Some(resolver).filter(|resolver| !resolver.is_empty())
+    }
+
     /// What a call names as `:authority` unless configured otherwise.
     pub fn authority(&self) -> String {
         match self {
@@ -114,12 +122,10 @@ fn split_scheme(text: &str) -> Option<(String, &str)> {
     known.then_some((scheme, rest))
 }
 
-/// The end of `scheme:///end` or `scheme:end`.
+/// The end of `scheme://server/end` or `scheme:end`.
 fn endpoint(rest: &str) -> Result<&str, AddressError> {
-    match rest.strip_prefix("//") {
-        None => Ok(rest),
-        Some(rest) => rest.strip_prefix('/').ok_or(AddressError::Resolver),
-    }
+    let Some(rest) = rest.strip_prefix("//") else { return Ok(rest) };
+    rest.split_once('/').map(|(_, end)| end).ok_or_else(|| AddressError::Resolver(rest.to_owned()))
 }
 
 fn dns(rest: &str) -> Result<Address, AddressError> {
@@ -235,6 +241,7 @@ mod tests {
             ("passthrough:h:1", "tcp://h:1"),
             ("dns:///h.example.com:5555", "dns:///h.example.com:5555"),
             ("dns:h:5555", "dns:///h:5555"),
+            ("dns://10.0.0.1:53/h:5555", "dns:///h:5555"),
         ] {
             assert_eq!(one(text), shown, "{text}");
         }
@@ -270,7 +277,7 @@ mod tests {
         assert_eq!(refused("http://host:5555"), AddressError::Scheme("http".into()));
         assert_eq!(refused("xds:///x"), AddressError::Scheme("xds".into()));
         assert_eq!(refused("://invalid"), AddressError::Scheme(String::new()));
-        assert_eq!(refused("dns://resolver/h:1"), AddressError::Resolver);
+        assert_eq!(refused("dns://h:1"), AddressError::Resolver("h:1".into()));
         assert_eq!(refused("tcp://host:5555/"), AddressError::Trailing("host:5555".into()));
         assert_eq!(refused("tcp://host"), AddressError::NoPort("host".into()));
         assert_eq!(refused("[::1]"), AddressError::NoPort("[::1]".into()));
@@ -280,6 +287,14 @@ mod tests {
         assert_eq!(refused("::1:5555"), AddressError::Host("::1".into()));
         assert_eq!(refused("user@host:1"), AddressError::Host("user@host".into()));
         assert!(refused("http://h:1").to_string().contains("tcp://HOST:PORT"));
+    }
+
+    #[test]
+    fn a_dns_server_that_is_named_is_known() {
+        assert_eq!(Address::resolver("dns://10.0.0.1/h:1"), Some("10.0.0.1"));
+        for text in ["dns:///h:1", "dns:h:1", "tcp://h:1/x", "unix:///a/b", "h:1"] {
+            assert_eq!(Address::resolver(text), None, "{text}");
+        }
     }
 
     #[test]

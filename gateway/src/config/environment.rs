@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::ConfigError;
 use super::keys::{KEYS, Key, Kind};
+use crate::definition::duration;
 
 const PREFIX: &str = "TYK_GW_";
 
@@ -92,11 +93,17 @@ fn value(kind: Kind, text: &str) -> Result<Value, &'static str> {
         Kind::Text | Kind::Section => Ok(Value::String(text.to_owned())),
         Kind::Bool => truth(text).map(Value::Bool).ok_or(TRUTH),
         Kind::Int => text.parse::<i64>().map(Value::from).map_err(|_| "a whole number"),
+        Kind::Duration => nanoseconds(text).map(Value::from).ok_or("a duration like 1m30s"),
         Kind::Float => text.parse::<f64>().map(Value::from).map_err(|_| "a number"),
         Kind::List => Ok(items(text).map(Value::from).collect()),
         Kind::Map => pairs(text).ok_or("pairs like key:value,key2:value2"),
         Kind::Json => serde_json::from_str(text).map_err(|_| "JSON"),
     }
+}
+
+fn nanoseconds(text: &str) -> Option<i64> {
+    let counted = || i64::try_from(duration::parse(text)?.as_nanos()).ok();
+    text.parse().ok().or_else(counted)
 }
 
 fn items(text: &str) -> impl Iterator<Item = &str> {
@@ -164,6 +171,7 @@ mod tests {
                 ("TYK_GW_LISTENPORT", "8081"),
                 ("TYK_GW_COPROCESSOPTIONS_ENABLECOPROCESS", "T"),
                 ("TYK_GW_PROXYDEFAULTTIMEOUT", "1.5"),
+                ("TYK_GW_LIVENESSCHECK_CHECKDURATION", "1m0.5s"),
                 ("TYK_GW_SECRETS", "a:b,c:/d:e"),
                 ("TYK_GW_HASHKEYFUNCTIONFALLBACK", "x,y"),
                 ("PATH", "/bin"),
@@ -175,6 +183,7 @@ mod tests {
                 "Listen_Port": 8081,
                 "coprocess_options": {"enable_coprocess": true},
                 "proxy_default_timeout": 1.5,
+                "liveness_check": {"check_duration": 60_500_000_000_i64},
                 "secrets": {"a": "b", "c": "/d:e"},
                 "hash_key_function_fallback": ["x", "y"],
             })
@@ -189,6 +198,7 @@ mod tests {
             refusal("TYK_GW_LISTENPORT", "http"),
             "environment variable TYK_GW_LISTENPORT is \"http\": expected a whole number"
         );
+        assert!(refusal("TYK_GW_LIVENESSCHECK_CHECKDURATION", "soon").ends_with("expected a duration like 1m30s"));
         assert!(refusal("TYK_GW_HIDEGENERATORHEADER", "yes").ends_with("expected true or false"));
         assert!(!refusal("TYK_GW_SECRETS", "hunter2").contains("hunter2"));
     }

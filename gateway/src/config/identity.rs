@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::validate::given;
 use super::written::{self, Written};
-use super::{ConfigError, Origins};
+use super::{ConfigError, Origins, Problem};
 use crate::json::short;
 use crate::session::key::{Function, Hashing};
 use crate::session::lifetime::Lifetimes;
@@ -37,22 +37,28 @@ pub enum PolicySource {
 /// The shortest token, unless the operator says otherwise.
 const SHORTEST: usize = 3;
 
-pub(super) fn keys(written: &Written, origins: &Origins<'_>) -> Result<Keys, ConfigError> {
-    let function = |path: &str, name: &str| match name {
-        "" => Ok(None),
-        name => name.parse().map(Some).map_err(|error| refuse(origins, path, name, &format!("{error}"))),
+/// A function that there is not is murmur64, as in the original: keys that exist were named so.
+pub(super) fn keys(written: &Written, origins: &Origins<'_>, problems: &mut Vec<Problem>) -> Keys {
+    let mut function = |path: &str, name: &str| match name {
+        "" => None,
+        name => Some(name.parse().unwrap_or_else(|error| {
+            let remedy = format!("{error}; murmur64 counts");
+            problems.push(origins.problem(path, short(&name.into()), remedy));
+            Function::Murmur64
+        })),
     };
-    let fallback = written.hash_key_function_fallback.iter();
-    let fallback: Result<Vec<Option<Function>>, _> =
-        fallback.map(|name| function("hash_key_function_fallback", name)).collect();
     let hashing = Hashing {
         hash_keys: written.hash_keys,
-        function: function("hash_key_function", &written.hash_key_function)?,
-        fallback: fallback?,
+        function: function("hash_key_function", &written.hash_key_function),
+        fallback: written
+            .hash_key_function_fallback
+            .iter()
+            .map(|name| function("hash_key_function_fallback", name))
+            .collect(),
         exact: written.disable_key_actions_by_username,
     };
     let shortest = usize::try_from(written.min_token_length).ok().filter(|length| *length > 0).unwrap_or(SHORTEST);
-    Ok(Keys { hashing, shortest, remember: !written.local_session_cache.disable_cached_session_state })
+    Keys { hashing, shortest, remember: !written.local_session_cache.disable_cached_session_state }
 }
 
 pub(super) fn lifetimes(written: &Written) -> Lifetimes {

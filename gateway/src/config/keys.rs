@@ -3,7 +3,7 @@
 //! One table drives the environment mapping, the warning about keys without effect and the
 //! refusal of keys that must not be without effect.
 
-use self::Kind::{Bool, Float, Int, Json, List, Map, Section, Text};
+use self::Kind::{Bool, Duration, Float, Int, Json, List, Map, Section, Text};
 use self::Standing::{Honoured, Refused, Unsupported};
 
 /// What a key holds, as far as its environment variable must be read.
@@ -13,6 +13,8 @@ pub(super) enum Kind {
     Bool,
     Int,
     Float,
+    /// Nanoseconds; in Go's form (`1m30s`) in the environment.
+    Duration,
     /// Comma separated in the environment.
     List,
     /// `k:v,k:v` in the environment.
@@ -147,7 +149,7 @@ pub(super) static KEYS: &[Key] = &[
     honoured("secrets", Map),
     honoured("ignore_endpoint_case", Bool),
     honoured("version_header", Text),
-    unsupported("override_messages", Json, "errors have their usual texts and codes"),
+    honoured("override_messages", Json),
     honoured("error_overrides", Json),
     honoured("event_handlers", Json),
     unsupported("oas_config", Section, NO_OAS).named("OAS"),
@@ -214,7 +216,7 @@ pub(super) static KEYS: &[Key] = &[
     honoured("suppress_redis_signal_reload", Bool),
     unsupported("resource_sync", Section, NO_RELOAD),
     unsupported("health_check", Section, "no health values are sampled"),
-    honoured("liveness_check.check_duration", Int),
+    honoured("liveness_check.check_duration", Duration),
     unsupported("enable_http_profiler", Bool, "there is no profiler").named("HTTPPROFILE"),
     unsupported("disable_regexp_cache", Bool, "regular expressions are compiled once"),
     unsupported("regexp_cache_expire", Int, "regular expressions are compiled once"),

@@ -23,11 +23,10 @@ pub(super) fn coprocess(
     written: CoprocessOptions,
     origins: &Origins<'_>,
 ) -> Result<(Coprocess, Vec<Problem>), ConfigError> {
-    let mut servers = BTreeMap::new();
+    let (mut servers, mut problems) = (BTreeMap::new(), Vec::new());
     for (name, server) in written.plugin_servers {
-        servers.insert(name.clone(), named(&name, server, origins)?);
+        servers.insert(name.clone(), named(&name, server, origins, &mut problems)?);
     }
-    let mut problems = Vec::new();
     let target = written.coprocess_grpc_server.trim();
     let default_server = match (servers.contains_key(DEFAULT_SERVER), target) {
         (true, "") => DefaultServer::Usable,
@@ -38,6 +37,7 @@ pub(super) fn coprocess(
         }
         (false, target) => match Address::parse_target(target) {
             Ok(endpoints) => {
+                problems.extend(resolver(SERVER, target, origins));
                 let server = PluginServer {
                     endpoints,
                     authority: given(written.grpc_authority),
@@ -67,7 +67,12 @@ fn size(written: i64) -> Option<usize> {
 }
 
 /// A server of our own section: several endpoints share the calls.
-fn named(name: &str, written: BTreeMap<String, Value>, origins: &Origins<'_>) -> Result<PluginServer, ConfigError> {
+fn named(
+    name: &str,
+    written: BTreeMap<String, Value>,
+    origins: &Origins<'_>,
+    problems: &mut Vec<Problem>,
+) -> Result<PluginServer, ConfigError> {
     let at = format!("{SERVERS}.{name}");
     let mut endpoints = Vec::new();
     for (key, value) in written {
@@ -77,6 +82,7 @@ fn named(name: &str, written: BTreeMap<String, Value>, origins: &Origins<'_>) ->
             return Err(origins.unusable(&path, short(&value), remedy.to_owned()));
         }
         for (path, text) in texts(path, value, origins)? {
+            problems.extend(resolver(&path, &text, origins));
             let addresses = Address::parse_target(&text)
                 .map_err(|error: AddressError| origins.unusable(&path, short(&text.into()), error.to_string()))?;
             endpoints.extend(addresses);
@@ -87,6 +93,13 @@ fn named(name: &str, written: BTreeMap<String, Value>, origins: &Origins<'_>) ->
         return Err(origins.unusable(&format!("{at}.endpoints"), "empty".to_owned(), remedy.to_owned()));
     }
     Ok(PluginServer { endpoints, authority: None, round_robin: true })
+}
+
+/// What is said of a target that names a DNS server.
+fn resolver(path: &str, target: &str, origins: &Origins<'_>) -> Option<Problem> {
+    let resolver = Address::resolver(target)?;
+    let remedy = format!("the DNS server {resolver} is not asked, the system's is: write dns:///HOST:PORT");
+    Some(origins.problem(path, short(&target.into()), remedy))
 }
 
 /// One address or a list of them.

@@ -6,6 +6,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use crate::session::key::Function;
 
 fn load_with(text: &str, env: &[(&str, &str)], port: Option<u16>) -> Result<Loaded, ConfigError> {
     let folder = TempDir::new().unwrap();
@@ -159,6 +160,34 @@ fn an_unusable_default_server_is_told_but_not_fatal() {
     assert!(loaded.config.coprocess.servers.is_empty());
     assert_eq!(loaded.problems[0].path, "coprocess_options.coprocess_grpc_server");
     assert_eq!(loaded.problems[0].value, "\"://invalid\"");
+}
+
+#[test]
+fn what_is_of_no_use_is_told_and_something_else_counts() {
+    let loaded = load(
+        r#"{"app_path": "a", "hash_key_function": "md5", "override_messages": {"auth.nothing": {"code": 401}},
+            "coprocess_options": {"coprocess_grpc_server": "dns://10.0.0.1/h:1",
+                                  "plugin_servers": {"auth": {"endpoints": "dns://ns/h:2"}}}}"#,
+    );
+    assert_eq!(loaded.config.keys.hashing.function, Some(Function::Murmur64));
+    let shown = |name: &str| loaded.config.coprocess.servers[name].endpoints[0].to_string();
+    assert_eq!([shown(DEFAULT_SERVER), shown("auth")], ["dns:///h:1", "dns:///h:2"]);
+    let mut paths: Vec<_> = loaded.problems.iter().map(|problem| problem.path.as_str()).collect();
+    paths.sort_unstable();
+    assert_eq!(
+        paths,
+        [
+            "coprocess_options.coprocess_grpc_server",
+            "coprocess_options.plugin_servers.auth.endpoints",
+            "hash_key_function",
+            "override_messages.auth.nothing"
+        ]
+    );
+    let refused = refusal(r#"{"app_path": "a", "override_messages": {"auth.key_not_found": {"code": 200}}}"#);
+    assert!(
+        refused.starts_with("override_messages.auth.key_not_found.code is unusable: 200 is no status"),
+        "{refused}"
+    );
 }
 
 #[test]

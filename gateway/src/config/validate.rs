@@ -1,5 +1,6 @@
 //! From values as written to values that can be used; the first that cannot stops the start.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,17 +10,19 @@ use http::HeaderName;
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
-use super::written::Written;
+use super::written::{Message, Written};
 use super::{Config, ConfigError, HttpServer, Log, LogFormat, Messages, Origins, Problem, Secret};
 use super::{
     certificates, control, guards, identity, limits, monitor, plugin_servers, ports, storage, tls, trust, upstream,
 };
 use crate::certificate::Shelf;
 use crate::definition::{ErrorOverrides, Refusal};
-use crate::error::Overrides;
+use crate::error::{Overrides, Wordings};
 use crate::event::{Compiled, Handlers};
 use crate::json::short;
 use crate::pattern::endpoint::Matching;
+
+const WORDINGS: &str = "override_messages";
 
 /// Makes the configuration, and names what is no use in it but not fatal.
 pub(super) fn validate(
@@ -34,6 +37,8 @@ pub(super) fn validate(
     problems
         .extend(left_out.into_iter().map(|found| origins.problem(&found.path, "left out".to_owned(), found.reason)));
     let storage = storage::storage(std::mem::take(&mut written.storage), origins)?;
+    let wordings = check.wordings(std::mem::take(&mut written.override_messages), &mut problems)?;
+    let keys = identity::keys(&written, origins, &mut problems);
     let config = Config {
         listen: check.listen(&written, port)?,
         ports: ports::ports(&mut written, origins)?,
@@ -54,7 +59,7 @@ pub(super) fn validate(
         certificates: certificates::certificates(&mut written, shelf, origins)?,
         upstream: upstream::upstream(&mut written, shelf, origins)?,
         coprocess,
-        keys: identity::keys(&written, origins)?,
+        keys,
         lifetimes: identity::lifetimes(&written),
         limits: limits::limits(&written, &storage, origins)?,
         policies: identity::policies(std::mem::take(&mut written.policies), origins)?,
@@ -63,6 +68,7 @@ pub(super) fn validate(
         messages: messages(&mut written),
         events,
         monitor: monitor::monitor(&written.monitor, origins)?,
+        override_messages: wordings,
         error_overrides: check.error_overrides(&written.error_overrides)?,
         grace: check.seconds("graceful_shutdown_timeout_duration", written.graceful_shutdown_timeout_duration, 30)?,
         shutdown_delay: check.seconds("graceful_shutdown_delay_seconds", written.graceful_shutdown_delay_seconds, 0)?,
@@ -143,6 +149,20 @@ impl Check<'_> {
     fn error_overrides(&self, written: &ErrorOverrides) -> Result<Option<Arc<Overrides>>, ConfigError> {
         let compiled = Overrides::compile("error_overrides", written);
         compiled.map_err(|Refusal { path, reason }| self.origins.unusable(&path, "unusable".to_owned(), reason))
+    }
+
+    fn wordings(
+        &self,
+        written: BTreeMap<String, Message>,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Wordings, ConfigError> {
+        let written = written.into_iter().map(|(id, Message { message, code })| (id, (message, code))).collect();
+        let wordings = Wordings::compile(WORDINGS, written)
+            .map_err(|Refusal { path, reason }| self.origins.unusable(&path, "unusable".to_owned(), reason))?;
+        let remedy = "no refusal has this id: remove it";
+        let idle = wordings.idle().map(|id| format!("{WORDINGS}.{id}"));
+        problems.extend(idle.map(|path| self.origins.problem(&path, "without effect".to_owned(), remedy.to_owned())));
+        Ok(wordings)
     }
 
     fn version_header(&self, written: &str) -> Result<Option<HeaderName>, ConfigError> {

@@ -77,7 +77,15 @@ pub(super) struct Written {
     pub(super) allow_insecure_configs: bool,
     pub(super) suppress_redis_signal_reload: bool,
     pub(super) event_handlers: EventHandlers,
+    pub(super) override_messages: BTreeMap<String, Message>,
     pub(super) error_overrides: ErrorOverrides,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Message {
+    pub(super) message: String,
+    pub(super) code: u16,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-use http::{Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -16,8 +16,15 @@ use crate::api::{self, Unservable};
 use crate::auth::session_cache::Counts;
 use crate::certificate::{Certificates, Shelf};
 use crate::definition::Definition;
+use crate::json;
 use crate::listener::Gateway;
 use crate::source;
+
+/// Names the API that knows another as one of its versions.
+const BASE_ID: HeaderName = HeaderName::from_static("x-tyk-base-api-id");
+/// Whether it has such versions, and which.
+const ENABLED: &str = "definition.enabled";
+const VERSIONS: &str = "definition.versions.*";
 
 pub(super) async fn answer(request: &Request<'_>, id: Option<&str>) -> Answer {
     match (&request.method, id) {
@@ -38,7 +45,15 @@ fn list(request: &Request<'_>) -> Answer {
 
 fn show(request: &Request<'_>, id: &str) -> Answer {
     let registry = request.gateway.registry.load();
-    registry.api(id).map(|api| document(&api.document)).ok_or_else(missing)
+    let mut reply = registry.api(id).map(|api| document(&api.document)).ok_or_else(missing)?;
+    let knows = |document: &Value| {
+        json::is_set_at(document, ENABLED) && json::find(document, VERSIONS).iter().any(|found| *found.value == id)
+    };
+    let base = registry.apis().iter().find(|api| knows(&api.document));
+    if let Some(base) = base.and_then(|base| HeaderValue::from_str(&base.id).ok()) {
+        reply.headers_mut().insert(BASE_ID, base);
+    }
+    Ok(reply)
 }
 
 fn missing() -> Problem {
@@ -76,17 +91,28 @@ async fn remove(request: &Request<'_>, id: &str) -> Answer {
 
 /// The API's id, and the definition as it came.
 fn definition(request: &Request<'_>) -> Result<(String, Map<String, Value>), Problem> {
-    let malformed = |_| Problem::bad("Request malformed");
     let Definition { api_id, .. } = request.json(malformed)?;
     Ok((api_id, request.json(malformed)?))
+}
+
+fn malformed(_: String) -> Problem {
+    Problem::bad("Request malformed")
+}
+
+fn invalid(reason: String) -> Problem {
+    Problem::bad(format!("Validation of API Definition failed. Reason: {reason}."))
 }
 
 /// Writes only what would be served.
 async fn write(request: &Request<'_>, id: &str, written: Map<String, Value>) -> Result<(), Problem> {
     let (file, _) = file(request, id)?;
     let Gateway { config, shared, .. } = request.gateway;
-    let unservable = |error: Unservable| Problem::bad(format!("Validation of API Definition failed. Reason: {error}."));
+    let unservable = |error: Unservable| invalid(error.to_string());
     let definition = api::parse(&Value::Object(written.clone()).to_string(), config).map_err(unservable)?;
+    if let Some(method) = definition.auth_without_source() {
+        let reason = "at least one of header/cookie/query must be enabled";
+        return Err(invalid(format!("all auth sources are disabled for {method}, {reason}")));
+    }
     let password = config.certificates.password.clone();
     let shelf = Shelf::fetch(|| Ok(request.store.clone()), definition.named_certificates(), password).await?;
     let given = Certificates { shelf, guests: shared.guests.load_full() };

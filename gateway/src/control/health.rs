@@ -68,14 +68,20 @@ impl Health {
 
     /// The process lives, whatever else is the matter: the document says what.
     pub(super) fn live(&self, method: &Method) -> Reply {
+        if method != Method::GET {
+            return wrong_method();
+        }
         let details = self.0.load();
         let component = details.as_ref().and_then(|details| details.redis.as_ref().or(details.embedded.as_ref()));
         let status = component.map_or("pass", |component| component.status);
-        answer(method, &Document { status, version: VERSION, description: "Tyk GW", details: details.as_deref() })
+        document(&Document { status, version: VERSION, description: "Tyk GW", details: details.as_deref() })
     }
 
     /// It takes traffic, unless it is about to stop or knows no sessions.
     pub(super) async fn ready(&self, method: &Method, draining: bool, store: &Store) -> Reply {
+        if method != Method::GET {
+            return wrong_method();
+        }
         if draining {
             return unavailable("Gateway is shutting down");
         }
@@ -86,14 +92,15 @@ impl Health {
             });
         }
         let (details, description) = (self.0.load(), "Tyk GW Ready");
-        answer(method, &Document { status: "pass", version: VERSION, description, details: details.as_deref() })
+        document(&Document { status: "pass", version: VERSION, description, details: details.as_deref() })
     }
 }
 
 impl Component {
     fn new(pinged: Result<(), StoreError>) -> Self {
         let output = pinged.err().map(|error| error.to_string());
-        let time = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
+        let now = OffsetDateTime::now_utc();
+        let time = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default();
         Self { status: if output.is_none() { "pass" } else { "fail" }, output, kind: "datastore", time }
     }
 }
@@ -104,9 +111,6 @@ fn unavailable(message: &str) -> Reply {
     status(StatusCode::SERVICE_UNAVAILABLE, "error", message)
 }
 
-fn answer(method: &Method, health: &Document<'_>) -> Reply {
-    if method != Method::GET && method != Method::HEAD {
-        return status(StatusCode::METHOD_NOT_ALLOWED, "error", "Method Not Allowed");
-    }
-    document(health)
+fn wrong_method() -> Reply {
+    status(StatusCode::METHOD_NOT_ALLOWED, "error", "Method Not Allowed")
 }

@@ -26,6 +26,13 @@ impl Request<'_> {
         Ok(self.publish(&Notice::Reload).await?)
     }
 
+    /// The keys that others publish for an API are to be fetched anew.
+    pub(super) async fn publish_key_sets(&self, api_id: &str) {
+        if let Err(error) = self.publish(&Notice::KeySetsChanged(api_id.to_owned())).await {
+            tracing::error!(%error, api_id, "other nodes were not told to forget published keys");
+        }
+    }
+
     /// A key was made, changed or removed.
     pub(super) fn tell(&self, name: Name, message: &'static str, org_id: &str, key: &str) {
         if let Some(handlers) = &self.gateway.config.events {

@@ -50,8 +50,8 @@ async fn route(request: &Request<'_>, path: &[&str]) -> Answer {
         ["apis", id] if *id != "oas" && *id != "mcps" => apis::answer(request, Some(id)).await,
         ["certs"] => certificates::answer(request, None).await,
         ["certs", ids] => certificates::answer(request, Some(ids)).await,
-        ["cache", "jwks"] => key_sets(request, None),
-        ["cache", "jwks", id] => key_sets(request, Some(id)),
+        ["cache", "jwks"] => key_sets(request, None).await,
+        ["cache", "jwks", id] => key_sets(request, Some(id)).await,
         ["cache", id] => answers(request, id).await,
         ["reload"] => reload(request).await,
         ["reload", "group"] => reload_group(request).await,
@@ -62,11 +62,13 @@ async fn route(request: &Request<'_>, path: &[&str]) -> Answer {
 }
 
 /// Forgets the sets of keys that others publish, of one API or of all.
-fn key_sets(request: &Request<'_>, id: Option<&str>) -> Answer {
+async fn key_sets(request: &Request<'_>, id: Option<&str>) -> Answer {
     request.only(http::Method::DELETE)?;
-    let registry = request.gateway.registry.load();
+    let registry = request.gateway.registry.load_full();
     for api in registry.apis().iter().filter(|api| id.is_none_or(|id| *api.id == *id)) {
-        api.chain.forget_key_sets();
+        if api.chain.forget_key_sets() {
+            request.publish_key_sets(&api.id).await;
+        }
     }
     Ok(ok("cache invalidated"))
 }

@@ -15,8 +15,8 @@ pub struct Passage {
     pub most_loops: Option<u32>,
     /// It came back to the API that it was in: limits do not count again, and neither does auth.
     pub returned: bool,
-    /// The version still stands in front of its path.
-    pub version_in_path: bool,
+    /// So many bytes into its path, below the listen path, the version still stands.
+    pub version_in_path: Option<usize>,
     /// It named no version, and got the default one.
     pub version_implied: bool,
     /// Its target's host is where it goes, whatever the API's upstream is.

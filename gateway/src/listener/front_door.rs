@@ -111,7 +111,7 @@ pub(super) async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, 
             if failure.is_fault() {
                 tracing::error!(api_id = &*api.id, error = %failure, "request failed");
             }
-            let (status, text) = failure.answer();
+            let (status, text) = gateway.config.override_messages.answer(&failure);
             (answers.error(status, &text, failure.flag(), failure.headers()), Some(failure))
         }
     };

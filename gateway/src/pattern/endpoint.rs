@@ -6,7 +6,7 @@ use regex::Regex;
 use super::re2::{self, Re2Error};
 
 /// How paths of endpoints match, beyond what each says itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Matching {
     /// They stand at the beginning.
     pub prefix: bool,

@@ -13,20 +13,26 @@ pub fn check_expiry(session: &State, now: i64) -> Result<(), Denied> {
     Ok(())
 }
 
-/// Refuses a session whose access rights leave this API out; no rights at all open every API.
-pub fn check_rights(session: &State, api_id: &str) -> Result<(), Denied> {
-    if session.access_rights.is_empty() || session.access_rights.contains_key(api_id) {
+/// Refuses a session whose access rights leave this API out, or this version of it, if it has
+/// versions; no rights at all open every API.
+pub fn check_rights(session: &State, api_id: &str, version: Option<&str>) -> Result<(), Denied> {
+    if session.access_rights.is_empty() {
         return Ok(());
     }
-    Err(Denied::Api)
+    let rights = session.access_rights.get(api_id).ok_or(Denied::Api)?;
+    let opens = version.is_none_or(|version| rights.versions.iter().any(|name| name == version));
+    opens.then_some(()).ok_or(Denied::Api)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::AccessDefinition;
 
-    fn entitled(api_id: &str) -> State {
-        State { access_rights: [(api_id.to_owned(), Box::default())].into(), ..Default::default() }
+    fn entitled(api_id: &str, versions: &[&str]) -> State {
+        let versions = versions.iter().map(|name| (*name).to_owned()).collect();
+        let rights = AccessDefinition { versions, ..Default::default() };
+        State { access_rights: [(api_id.to_owned(), Box::new(rights))].into(), ..Default::default() }
     }
 
     #[test]
@@ -39,8 +45,15 @@ mod tests {
 
     #[test]
     fn empty_rights_open_every_api_and_others_only_what_they_name() {
-        assert_eq!(check_rights(&State::default(), "b"), Ok(()));
-        assert_eq!(check_rights(&entitled("a"), "a"), Ok(()));
-        assert_eq!(check_rights(&entitled("a"), "b"), Err(Denied::Api));
+        assert_eq!(check_rights(&State::default(), "b", Some("v1")), Ok(()));
+        assert_eq!(check_rights(&entitled("a", &[]), "a", None), Ok(()));
+        assert_eq!(check_rights(&entitled("a", &[]), "b", None), Err(Denied::Api));
+    }
+
+    #[test]
+    fn rights_open_only_the_versions_that_they_list() {
+        for (listed, outcome) in [(&["v1", "v2"][..], Ok(())), (&["v2"], Err(Denied::Api)), (&[], Err(Denied::Api))] {
+            assert_eq!(check_rights(&entitled("a", listed), "a", Some("v1")), outcome);
+        }
     }
 }

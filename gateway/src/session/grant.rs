@@ -6,14 +6,17 @@ use std::time::Duration;
 use regex::Regex;
 use serde_json::Value;
 
-use super::patterns::compiled;
-use super::{AccessDefinition, Denied, Endpoint, Limit, Smoothing, State, counters};
+use super::patterns::{self, compiled};
+use super::{AccessDefinition, AllowedUrl, Denied, Endpoint, Limit, Smoothing, State, counters};
+use crate::exchange::Target;
+use crate::pattern::ListenPath;
+use crate::pattern::endpoint::Matching;
 
 /// What may be called on one API, and how often.
 #[derive(Debug)]
 pub struct Grant {
     /// Paths and methods; all if there is no list.
-    urls: Option<Vec<Url>>,
+    urls: Option<Urls>,
     rate: Option<Rate>,
     /// Paths with a rate of their own; the first that matches counts.
     endpoints: Vec<EndpointRate>,
@@ -60,6 +63,22 @@ pub struct Throttle {
     pub interval: Duration,
 }
 
+/// An API on which something is granted.
+#[derive(Clone, Debug)]
+pub struct Realm {
+    /// Its id, as access rights name it.
+    pub api_id: Arc<str>,
+    /// How its paths match.
+    pub paths: Matching,
+}
+
+#[derive(Debug)]
+struct Urls {
+    list: Vec<Url>,
+    /// Whether they are written below the listen path, too.
+    below: bool,
+}
+
 #[derive(Debug)]
 struct Url {
     pattern: Regex,
@@ -90,8 +109,8 @@ impl Rate {
 impl Grant {
     /// What a session grants on an API: the API's own limits, or else the session's, on counters of
     /// this name. A pattern that is no regular expression matches nothing.
-    pub fn compile(state: &State, name: &str, api_id: &str) -> Self {
-        let rights = state.access_rights.get(api_id);
+    pub fn compile(state: &State, name: &str, Realm { api_id, paths }: &Realm) -> Self {
+        let rights = state.access_rights.get(&**api_id);
         let scope = rights.map_or("", |rights| &rights.allowance_scope);
         let limit = state.own_limit(api_id).map_or_else(|| state.root_limit(), |rights| rights.limit.clone());
         let smoothing = [&limit.smoothing, &state.smoothing];
@@ -102,7 +121,7 @@ impl Grant {
             own: scope.is_empty(),
         });
         Self {
-            urls: rights.and_then(|rights| urls(rights)),
+            urls: rights.and_then(|rights| Urls::compile(rights, *paths)),
             rate: Rate::new(counters::rate(scope, name), limit.rate, limit.per).map(|rate| rate.smoothed(smoothing)),
             endpoints: rights.map_or_else(Vec::new, |rights| endpoints(&rights.endpoints, smoothing, scope, name)),
             throttle: throttle(&limit),
@@ -111,12 +130,10 @@ impl Grant {
         }
     }
 
-    /// Refuses a path and method that the session's allowed URLs for this API do not name.
-    pub fn check_url<P: AsRef<str>>(&self, method: &str, path: impl FnOnce() -> P) -> Result<(), Denied> {
-        let Some(urls) = &self.urls else { return Ok(()) };
-        let path = path();
-        let names = |url: &Url| url.methods.iter().any(|m| m == method) && url.pattern.is_match(path.as_ref());
-        urls.iter().any(names).then_some(()).ok_or(Denied::Path)
+    /// Refuses a method and target that the session's allowed URLs for this API do not name.
+    pub fn check_url(&self, method: &str, target: &Target, listen_path: &ListenPath) -> Result<(), Denied> {
+        let opens = self.urls.as_ref().is_none_or(|urls| urls.name(method, target, listen_path));
+        opens.then_some(()).ok_or(Denied::Path)
     }
 
     /// The rate that counts for a method (in any case) and a path below the listen path.
@@ -132,12 +149,24 @@ impl Grant {
     }
 }
 
-fn urls(rights: &AccessDefinition) -> Option<Vec<Url>> {
-    let url = |url: &super::AllowedUrl| {
-        let methods = url.methods.clone();
-        compiled(&url.url).map(|pattern| Url { pattern, methods })
-    };
-    (!rights.allowed_urls.is_empty()).then(|| rights.allowed_urls.iter().filter_map(url).collect())
+impl Urls {
+    /// Their case counts, whatever that of an API's own paths does.
+    fn compile(rights: &AccessDefinition, paths: Matching) -> Option<Self> {
+        let matching = Matching { ignore_case: false, ..paths };
+        let url = |AllowedUrl { url, methods }: &AllowedUrl| {
+            patterns::endpoint(url, matching).map(|pattern| Url { pattern, methods: methods.clone() })
+        };
+        let list = || rights.allowed_urls.iter().filter_map(url).collect();
+        (!rights.allowed_urls.is_empty()).then(|| Self { list: list(), below: matching.prefix })
+    }
+
+    fn name(&self, method: &str, target: &Target, listen_path: &ListenPath) -> bool {
+        let whole = target.decoded_path();
+        let below = self.below.then(|| listen_path.below(target));
+        let fits =
+            |pattern: &Regex| pattern.is_match(&whole) || below.as_deref().is_some_and(|below| pattern.is_match(below));
+        self.list.iter().any(|url| url.methods.iter().any(|m| m == method) && fits(&url.pattern))
+    }
 }
 
 /// A path's rate without smoothing of its own is smoothed like the rate in whose place it stands.
@@ -193,7 +222,15 @@ mod tests {
     use super::*;
 
     fn grant(api_id: &str, text: &str) -> Grant {
-        Grant::compile(&serde_json::from_str(text).unwrap(), "k", api_id)
+        matching(api_id, text, Matching::default())
+    }
+
+    fn matching(api_id: &str, text: &str, paths: Matching) -> Grant {
+        Grant::compile(&serde_json::from_str(text).unwrap(), "k", &Realm { api_id: api_id.into(), paths })
+    }
+
+    fn check(grant: &Grant, method: &str, path: &str) -> Result<(), Denied> {
+        grant.check_url(method, &Target::parse(path).unwrap(), &ListenPath::parse("/k/").unwrap())
     }
 
     #[test]
@@ -255,12 +292,26 @@ mod tests {
     fn allowed_urls_are_unanchored_patterns_with_methods() {
         let text = r#"{"access_rights": {"a": {"allowed_urls": [{"url": "(broken", "methods": ["GET"]},
             {"url": "/x", "methods": ["GET"]}]}, "all": {}, "none": {"allowed_urls": [{"url": "(", "methods": ["GET"]}]}}}"#;
-        let check = |api, method, path: &'static str| grant(api, text).check_url(method, || path);
+        let check = |api, method, path| check(&grant(api, text), method, path);
         assert_eq!(check("a", "GET", "/k/x1"), Ok(()));
         assert_eq!(check("a", "POST", "/k/x1"), Err(Denied::Path));
         assert_eq!(check("a", "GET", "/k/y"), Err(Denied::Path));
         assert_eq!(check("none", "GET", "/("), Err(Denied::Path));
         assert_eq!(check("all", "GET", "/k/y"), Ok(()));
+    }
+
+    #[test]
+    fn allowed_urls_are_anchored_where_paths_are() {
+        let text = r#"{"access_rights": {"a": {"allowed_urls": [{"url": "/user/{id}", "methods": ["GET"]}]}}}"#;
+        let opened = |prefix, suffix| {
+            let grant = matching("a", text, Matching { prefix, suffix, ignore_case: true });
+            let paths = ["/k/user/1", "/user/1", "/k/admin/user/1", "/k/user/1/keys", "/k/USER/1"];
+            paths.map(|path| check(&grant, "GET", path).is_ok())
+        };
+        assert_eq!(opened(false, false), [true, true, true, true, false]);
+        assert_eq!(opened(true, false), [true, true, false, true, false]);
+        assert_eq!(opened(false, true), [true, true, true, false, false]);
+        assert_eq!(opened(true, true), [true, true, false, false, false]);
     }
 
     #[test]

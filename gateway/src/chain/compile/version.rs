@@ -14,6 +14,7 @@ use crate::chain::cache::{Cache, Shelf};
 use crate::chain::cors::Cors;
 use crate::chain::endpoints::{Endpoints, Place};
 use crate::chain::gate::Gate;
+use crate::chain::monitor::{Kind, Monitor};
 use crate::chain::plan::{Plan, Replies};
 use crate::chain::report::Reports;
 use crate::chain::rewrite::Rewrite;
@@ -26,6 +27,7 @@ use crate::exchange::{Memory, Scope, Template};
 use crate::hook::HookType;
 use crate::pattern::ListenPath;
 use crate::pattern::endpoint::Matching;
+use crate::session::Realm;
 use crate::upstream::{Planner, Upstream};
 
 /// What the versions of a definition have in common.
@@ -36,7 +38,6 @@ pub(super) struct Parts<'a> {
     pub(super) scope: Scope<'a>,
     pub(super) hooks: Hooks<'a>,
     pub(super) auth: Option<Arc<Auth>>,
-    pub(super) limits: Arc<Limits>,
     pub(super) shared: &'a Shared,
     pub(super) reports: Option<Arc<Reports>>,
     pub(super) shelf: Option<Shelf<'a>>,
@@ -64,7 +65,7 @@ impl Parts<'_> {
         let version = Version { at: format!("version_data.versions.{name}"), name, info, matching };
         let (request, replies) = self.steps(&version)?;
         Ok(Plan {
-            api_id: self.definition.api_id.as_str().into(),
+            realm: self.realm(),
             gate: self.gate(&version)?.map(Box::new),
             request,
             cache: self.cache(&version)?.map(Box::new),
@@ -100,7 +101,7 @@ impl Parts<'_> {
         steps.extend(self.remember(templates.chain(rewritten)));
         if let Some(auth) = &self.auth {
             steps.push(Step::Auth(Arc::clone(auth)));
-            steps.extend(self.known_caller()?);
+            steps.extend(self.known_caller(version)?);
         }
         steps.extend(self.api_limit(version)?.map(|limit| Step::ApiLimit(Box::new(limit))));
         let schemas = schema::compile(&version.paths_at(), version.info.extended(), self.rules(version))?;
@@ -114,17 +115,37 @@ impl Parts<'_> {
     }
 
     /// What follows once the caller is known.
-    fn known_caller(&self) -> Result<Vec<Step>, CompileError> {
-        let definition = self.definition;
+    fn known_caller(&self, version: &Version<'_>) -> Result<Vec<Step>, CompileError> {
+        let (definition, limits) = (self.definition, Arc::new(self.limits(version)));
         let hooks = &definition.custom_middleware.post_key_auth;
         let hooks = self.hooks.steps(HookType::PostKeyAuth, "post_key_auth", hooks)?;
-        let note = (!hooks.is_empty()).then(|| Step::NoteQuota(Arc::clone(&self.limits)));
+        let note = (!hooks.is_empty()).then(|| Step::NoteQuota(Arc::clone(&limits)));
         let mut steps: Vec<_> = note.into_iter().chain(hooks).collect();
         if definition.strip_auth_data {
             steps.push(Step::Strip(Strip::compile(definition)?));
         }
-        steps.push(Step::Limits(Arc::clone(&self.limits)));
+        steps.push(Step::Limits(limits));
         Ok(steps)
+    }
+
+    fn realm(&self) -> Realm {
+        Realm { api_id: self.definition.api_id.as_str().into(), paths: self.config.http.paths }
+    }
+
+    /// What sessions may do on the version.
+    fn limits(&self, version: &Version<'_>) -> Limits {
+        let Self { definition, config, shared, .. } = self;
+        Limits {
+            realm: self.realm(),
+            version: definition.is_versioned().then(|| version.name.into()),
+            listen_path: self.listen_path.clone(),
+            limiter: Arc::clone(&shared.limiter),
+            rate: !definition.disable_rate_limit,
+            quota: !definition.disable_quota,
+            context: definition.enable_context_vars,
+            monitor: Monitor::of(Kind::Keys, config.monitor.as_ref(), &shared.events),
+            reports: self.reports.clone(),
+        }
     }
 
     fn gate(&self, version: &Version<'_>) -> Result<Option<Gate>, CompileError> {
@@ -135,7 +156,7 @@ impl Parts<'_> {
 
     /// When the version ends, in unix seconds: an unversioned API has a date of its own.
     fn expires(&self, version: &Version<'_>) -> Result<Option<i64>, CompileError> {
-        if self.definition.version_data.not_versioned || self.definition.version_data.versions.is_empty() {
+        if !self.definition.is_versioned() {
             return expiry::parse("expiration", &self.definition.expiration);
         }
         expiry::parse(&format!("{}.expires", version.at), &version.info.expires)
