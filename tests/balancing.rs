@@ -105,14 +105,19 @@ async fn where_all_upstreams_are_down_the_client_is_told() {
         "proxy": {"check_host_against_uptime_tests": true},
         "uptime_tests": {"check_list": [{"url": format!("tcp://{address}")}]},
     }));
-    let gateway = Gateway::start(tested(api)).await;
+    let replaced = api.clone().named("replaced").with(json!({
+        "error_overrides": {"503": [{"match": {"flag": "URS"}, "response": {"status_code": 502, "message": "later"}}]},
+    }));
+    let gateway = Gateway::start(tested(api.named("plain")).api(replaced)).await;
 
     gateway.process.says("an upstream is down by its uptime tests").await;
-    let answer = gateway.get("/").await;
+    let answer = gateway.get("/plain/").await;
 
     assert_eq!((answer.status(), answer.text()), (503, "all hosts are down\n"));
     assert_eq!(answer.header("Content-Type"), Some("text/plain; charset=utf-8"));
     assert_eq!(answer.header("X-Ratelimit-Limit"), Some("0"));
+    let answer = gateway.get("/replaced/").await;
+    assert_eq!((answer.status(), &*answer.error()), (502, "later"), "it counts as an upstream's answer");
 }
 
 #[tokio::test]

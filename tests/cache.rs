@@ -100,6 +100,18 @@ async fn a_kept_reply_has_what_response_hooks_made_and_spares_them_and_post_hook
 }
 
 #[tokio::test]
+async fn what_is_kept_of_an_error_is_what_stands_in_its_place() {
+    let upstream = Upstream::answering(|_| Response::builder().status(404).body(Full::from("raw")).unwrap()).await;
+    let instead = json!({"error_overrides": {"404": [{"response": {"status_code": 418, "message": "tea"}}]}});
+    let gateway = Gateway::start(cached(&upstream).with(instead)).await;
+    for kept in [false, true] {
+        let answer = gateway.get("/").await;
+        assert_eq!((answer.status(), &*answer.error(), is_cached(&answer)), (418, "tea", kept));
+    }
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn paths_have_their_own_terms() {
     let upstream = counting(|reply| reply).await;
     let rules = paths(json!({

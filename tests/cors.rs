@@ -60,6 +60,26 @@ async fn replies_and_refusals_tell_pages_what_the_gateway_allows() {
     assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("http://upstream"), "no page calls");
 }
 
+struct AnswersPages;
+
+impl Plugin for AnswersPages {
+    async fn pre(&self, request: &mut Request) -> HookResult {
+        request.respond(200, &[("Access-Control-Allow-Origin", "http://own"), ("Vary", "X")], "own")
+    }
+}
+
+#[tokio::test]
+async fn what_a_plugin_tells_pages_in_its_answer_stays() {
+    let upstream = Upstream::start().await;
+    let rules = json!({"CORS": {"enable": true, "allow_credentials": true}});
+    let gateway = Gateway::start(api(&upstream).with(rules).pre(serve(AnswersPages).await)).await;
+
+    let answer = gateway.send(request("GET", "/").header("Origin", "http://a"), "").await;
+
+    let told = ["Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Vary"];
+    assert_eq!(told.map(|name| answer.header(name)), [Some("http://own"), Some("true"), Some("X")]);
+}
+
 #[tokio::test]
 async fn options_pass_everything_where_the_definition_wants_it() {
     let upstream = Upstream::start().await;

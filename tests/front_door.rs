@@ -77,6 +77,25 @@ async fn an_api_with_a_domain_answers_under_that_name_only() {
 }
 
 #[tokio::test]
+async fn a_request_of_http11_names_one_host() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(api(&upstream)).await;
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n", 400),
+        ("GET http://a/ HTTP/1.1\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost:\r\n", 200),
+        ("GET / HTTP/1.0\r\n", 200),
+    ] {
+        let mut client = Wire::connect(gateway.address).await;
+        client.send(format!("{head}\r\n")).await;
+        let answer = client.head().await;
+        assert_eq!(answer.split(' ').nth(1), Some(&*status.to_string()), "{head:?}: {answer}");
+    }
+    assert_eq!(upstream.requests().len(), 2);
+}
+
+#[tokio::test]
 async fn malformed_http_gets_an_answer_and_harms_nobody_else() {
     let gateway = Gateway::start(Setup::new()).await;
     let mut client = Wire::connect(gateway.address).await;

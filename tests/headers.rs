@@ -46,6 +46,22 @@ async fn headers_are_set_and_removed_both_ways_with_what_is_known_of_the_caller(
 }
 
 #[tokio::test]
+async fn a_processor_counts_where_the_versions_headers_are_off() {
+    let upstream = Upstream::start().await;
+    let change = json!({
+        "response_processors": [{"name": "header_injector", "options": {"add_headers": {"X-Injected": "1"}}}],
+        "version_data": {"versions": {"Default": {
+            "global_response_headers_disabled": true, "global_response_headers": {"X-Off": "1"},
+        }}},
+    });
+    let gateway = Gateway::start(api(&upstream).with(change)).await;
+
+    let answer = gateway.get("/").await;
+
+    assert_eq!((answer.header("X-Injected"), answer.header("X-Off")), (Some("1"), None));
+}
+
+#[tokio::test]
 async fn no_client_can_stand_in_for_a_header_that_cannot_be_made() {
     let upstream = Upstream::start().await;
     let change = json!({

@@ -301,6 +301,31 @@ async fn a_response_hook_changes_status_headers_and_body() {
     assert_eq!(answer.headers.get_all("set-cookie").iter().collect::<Vec<_>>(), ["a=1", "b=2"]);
 }
 
+struct TellsLength;
+
+impl Plugin for TellsLength {
+    async fn response(&self, _: &SessionRequest, response: &mut Reply) -> HookResult {
+        let length = response.header("Content-Length").unwrap_or("none").to_owned();
+        response.set_header("X-Length", length);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_response_hook_is_told_the_length_of_what_another_has_written() {
+    let writes = OnReply(|response| {
+        response.set_body("longer than before");
+        Ok(())
+    });
+    let upstream = Upstream::start().await;
+    let api = api(&upstream).response(serve(writes).await).response(serve(TellsLength).await);
+    let gateway = Gateway::start(api).await;
+
+    let answer = gateway.get("/").await;
+
+    assert_eq!((answer.header("X-Length"), answer.text()), (Some("18"), "longer than before"));
+}
+
 #[tokio::test]
 async fn all_values_of_a_response_header_are_the_plugins_to_change() {
     let gateway = with_response(|response| {

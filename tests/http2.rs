@@ -7,13 +7,14 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use outrigger_plugin::{HookResult, Plugin, Response as Reply, SessionRequest};
 use rustix::process::Signal;
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
-use crate::harness::{Api, Gateway, Setup, Upstream, Wire, api, listen, within};
+use crate::harness::{Api, Gateway, Setup, Upstream, Wire, api, listen, serve, within};
 
 type Sender = SendRequest<Full<Bytes>>;
 
@@ -113,6 +114,69 @@ async fn a_head_over_the_limit_is_431_and_the_connection_goes_on() {
     assert_eq!(send(sender.clone(), large, "").await.0, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     assert_eq!(send(sender, Request::get("http://h2.test/"), "").await.0, 200);
     assert_eq!(upstream.requests().len(), 1);
+}
+
+/// What an answer says of its length, and what it has.
+async fn lengths(mut sender: Sender, request: http::request::Builder) -> (u16, Option<String>, usize) {
+    within("an answer over HTTP/2", async {
+        let (parts, body) = sender.send_request(request.body(Full::default()).unwrap()).await.unwrap().into_parts();
+        let length = parts.headers.get("content-length").map(|length| length.to_str().unwrap().to_owned());
+        (parts.status.as_u16(), length, body.collect().await.unwrap().to_bytes().len())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_answer_to_head_has_its_length_and_no_body() {
+    let upstream = Upstream::start().await;
+    let setup = Setup::from(api(&upstream).named("open").pre(serve(Answers).await))
+        .api(api(&upstream).named("closed").with(json!({"use_keyless": false})));
+    let gateway = Gateway::start(setup).await;
+    let (sender, _connection) = connect(gateway.address).await;
+
+    for (path, status, length) in [
+        ("/nowhere", 404, "9"),
+        ("/closed/", 401, "46"),
+        ("/open/answer", 200, "7"),
+        ("/open/get", 200, "19"),
+        ("/open/", 200, "19"),
+    ] {
+        let head = Request::head(format!("http://h2.test{path}"));
+        assert_eq!(lengths(sender.clone(), head).await, (status, Some(length.to_owned()), 0), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_whose_status_has_no_body_has_none() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(api(&upstream).response(serve(Answers).await)).await;
+    let (sender, _connection) = connect(gateway.address).await;
+
+    for status in [204, 304] {
+        let request = Request::get("http://h2.test/").header("x-status", status);
+        assert_eq!(lengths(sender.clone(), request).await, (status, None, 0));
+    }
+}
+
+/// Answers some requests itself, makes GET of others, and gives replies the status that is asked for.
+struct Answers;
+
+impl Plugin for Answers {
+    async fn pre(&self, request: &mut outrigger_plugin::Request) -> HookResult {
+        match request.path() {
+            path if path.ends_with("/answer") => return request.respond(200, &[], "a reply"),
+            path if path.ends_with("/get") => request.set_method("GET"),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn response(&self, request: &SessionRequest, response: &mut Reply) -> HookResult {
+        if let Some(status) = request.header("X-Status") {
+            response.set_status(status.parse().unwrap())?;
+        }
+        Ok(())
+    }
 }
 
 #[tokio::test]

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Version};
+use http::Version;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use outrigger_plugin::{HookResult, Plugin, Request};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::TLS12;
@@ -22,7 +23,7 @@ use tokio::process::Command;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::harness::{Process, Setup, Upstream, Wire, api, outrigger, until, within};
+use crate::harness::{Api, Process, Setup, Upstream, Wire, api, outrigger, serve, until, within};
 
 /// A folder of certificates.
 struct Certificates(TempDir);
@@ -62,18 +63,23 @@ impl Certificates {
 struct Secured {
     process: Process,
     address: SocketAddr,
+    upstream: Upstream,
     _folder: TempDir,
-    _upstream: Upstream,
+    _setup: Setup,
 }
 
 impl Secured {
     async fn start(options: Value) -> Self {
         let upstream = Upstream::start().await;
-        let folder = setup(&upstream, options).write();
+        Self::run(setup(&upstream, options), upstream).await
+    }
+
+    async fn run(setup: Setup, upstream: Upstream) -> Self {
+        let folder = setup.write();
         let process = process(folder.path());
         let line: Value = serde_json::from_str(&process.says("\"listening\"").await).unwrap();
         let address = line["address"].as_str().unwrap().parse().unwrap();
-        Self { process, address, _folder: folder, _upstream: upstream }
+        Self { process, address, upstream, _folder: folder, _setup: setup }
     }
 
     async fn refused(options: Value) -> String {
@@ -86,7 +92,11 @@ impl Secured {
 }
 
 fn setup(upstream: &Upstream, options: Value) -> Setup {
-    Setup::from(api(upstream))
+    speaking_tls(api(upstream), options)
+}
+
+fn speaking_tls(api: Api, options: Value) -> Setup {
+    Setup::from(api)
         .conf(json!({"http_server_options": {"use_ssl": true}}))
         .conf(json!({"http_server_options": options}))
 }
@@ -132,7 +142,7 @@ impl Trusting {
         let socket = self.connect(server, address).await?;
         let h2 = socket.get_ref().1.alpn_protocol() == Some(b"h2");
         let socket = TokioIo::new(socket);
-        let request = Request::get(format!("https://{server}/x")).header("host", server);
+        let request = http::Request::get(format!("https://{server}/x")).header("host", server);
         let request = request.body(Full::<Bytes>::default()).unwrap();
         let answer = if h2 {
             let (mut sender, connection) = http2::handshake(TokioExecutor::new(), socket).await.unwrap();
@@ -164,6 +174,31 @@ async fn http2_is_spoken_only_where_it_is_enabled_and_the_client_wants_it() {
         [(&client, &without, Version::HTTP_11), (&client, &with, Version::HTTP_2), (&old, &with, Version::HTTP_11)]
     {
         assert_eq!(client.get("localhost", gateway.address).await.unwrap(), (version, Bytes::from(HELLO)));
+    }
+}
+
+struct TellsScheme;
+
+impl Plugin for TellsScheme {
+    async fn pre(&self, request: &mut Request) -> HookResult {
+        let scheme = request.scheme().to_owned();
+        request.set_header("X-Scheme", scheme);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn plugins_are_told_that_a_request_came_over_tls() {
+    let certificates = Certificates::new();
+    let client = Trusting::only(&certificates.make("localhost"));
+    let upstream = Upstream::start().await;
+    let options = json!({"ssl_certificates": [certificates.path("localhost.both")], "enable_http2": true});
+    let setup = speaking_tls(api(&upstream).pre(serve(TellsScheme).await), options);
+    let gateway = Secured::run(setup, upstream).await;
+
+    for client in [&client, &Trusting { protocols: &[], ..Trusting::only(&client.certificate) }] {
+        client.get("localhost", gateway.address).await.unwrap();
+        assert_eq!(gateway.upstream.last().header("X-Scheme"), Some("https"));
     }
 }
 
@@ -335,7 +370,7 @@ async fn a_connection_whose_answers_were_read_in_the_end_may_wait_for_its_next_r
     tokio::spawn(connection);
 
     for _ in 0..2 {
-        let request = Request::get("/x").header("host", "localhost").body(Full::<Bytes>::default()).unwrap();
+        let request = http::Request::get("/x").header("host", "localhost").body(Full::<Bytes>::default()).unwrap();
         let answer = within("an answer", sender.send_request(request)).await.unwrap();
         assert_eq!(within("its body", answer.into_body().collect()).await.unwrap().to_bytes().len(), 8 << 20);
         // Longer than an answer may stand still.

@@ -61,6 +61,27 @@ async fn each_event_of_a_stream_arrives_when_it_is_sent() {
 }
 
 #[tokio::test]
+async fn events_that_break_off_end_with_one_that_tells_of_it() {
+    let (_gateway, mut client, listener) = scene().await;
+    for (kind, told) in [("text/event-stream; charset=utf-8", true), ("text/plain", false)] {
+        client.send("GET /events HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        let mut upstream = Wire::accept(&listener).await;
+        upstream.head().await;
+        upstream.send(format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n")).await;
+        client.head().await;
+        upstream.send("9\r\ndata: 1\n\n\r\n").await;
+        client.through("data: 1\n\n\r\n").await;
+        drop(upstream);
+        if told {
+            let rest = client.through("0\r\n\r\n").await;
+            assert!(rest.contains("event: error\ndata: upstream connection terminated unexpectedly\n\n"), "{rest}");
+        } else {
+            assert_eq!(client.rest().await, "");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_upstream_hears_when_the_client_leaves_a_stream() {
     let (gateway, mut client, listener) = scene().await;
     client.send("GET /events HTTP/1.1\r\nHost: h\r\n\r\n").await;
@@ -132,6 +153,34 @@ async fn trailers_pass_to_a_client_that_takes_them() {
     assert!(client.head().await.contains("Trailer: X-Sum\r\n"));
     let body = client.through("\r\n\r\n").await;
     assert!(body.to_ascii_lowercase().ends_with("0\r\nx-sum: 42\r\n\r\n"), "{body}");
+}
+
+#[tokio::test]
+async fn trailers_of_a_request_reach_the_upstream() {
+    let (_gateway, mut client, listener) = scene().await;
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n").await;
+    client.send("4\r\nbody\r\n0\r\nX-Sum: 42\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+
+    let head = upstream.head().await;
+    assert!(head.contains("Trailer: X-Sum\r\n"), "{head}");
+    let body = upstream.through("\r\n\r\n").await;
+    assert!(body.to_ascii_lowercase().ends_with("0\r\nx-sum: 42\r\n\r\n"), "{body}");
+}
+
+#[tokio::test]
+async fn trailers_are_not_announced_to_a_client_that_takes_none() {
+    let (_gateway, mut client, listener) = scene().await;
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    upstream.head().await;
+
+    upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n").await;
+    upstream.send("4\r\nbody\r\n0\r\nX-Sum: 42\r\n\r\n").await;
+
+    let head = client.head().await;
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && !head.contains("Trailer"), "{head}");
+    assert_eq!(client.through("\r\n\r\n").await, "4\r\nbody\r\n0\r\n\r\n");
 }
 
 #[tokio::test]

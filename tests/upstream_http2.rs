@@ -51,6 +51,16 @@ async fn http2_is_offered_over_tls_only_where_the_operator_says_so() {
 }
 
 #[tokio::test]
+async fn a_listed_target_without_a_scheme_has_the_apis_protocol() {
+    let (upstream, api) = h2c().await;
+    let list = json!({"enable_load_balancing": true, "target_list": [upstream.address.to_string()]});
+    let gateway = Gateway::start(api.with(json!({"protocol": "h2c", "proxy": list}))).await;
+
+    assert_eq!(gateway.get("/x").await.status(), 200);
+    assert_eq!(upstream.request().target, format!("http://{}/x", upstream.address));
+}
+
+#[tokio::test]
 async fn an_upgrade_goes_over_http1_where_the_upstream_may_choose() {
     let secure = Secure::start().await;
     let setup = Setup::from(secure.api());

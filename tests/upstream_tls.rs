@@ -26,11 +26,12 @@ async fn a_certificate_that_the_system_trusts_is_accepted() {
 #[tokio::test]
 async fn a_certificate_of_an_unknown_authority_is_refused() {
     let secure = Secure::start().await;
-    let gateway = Gateway::start(secure.api()).await;
+    let rule = json!({"error_overrides": {"500": [{"match": {"flag": "TLI"}, "response": {"message": "unknown"}}]}});
+    let gateway = Gateway::start(secure.api().with(rule)).await;
 
     let answer = gateway.get("/x").await;
 
-    assert_eq!((answer.status(), answer.error()), (500, "There was a problem proxying the request".to_owned()));
+    assert_eq!((answer.status(), answer.error()), (500, "unknown".to_owned()));
     let line = gateway.process.says("did not answer").await;
     assert!(line.contains("certificate"), "{line}");
     assert_eq!(secure.upstream.requests(), []);

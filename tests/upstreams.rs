@@ -1,13 +1,15 @@
 //! The way to the upstream and back: headers, errors, kept connections.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use flate2::{Compression, write::GzEncoder};
 use http::Response;
 use http_body_util::Full;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use crate::harness::{Api, Gateway, Setup, Upstream, Wire, api, listen, request, scene};
 
@@ -81,6 +83,23 @@ async fn an_answer_to_head_has_the_length_and_no_body() {
     assert_eq!(upstream.request().method, "HEAD");
 }
 
+#[tokio::test]
+async fn a_status_has_the_words_of_its_kind_and_none_of_the_upstreams() {
+    let (_gateway, mut client, listener) = scene().await;
+    let mut upstream = keep(&mut client, &listener).await;
+    for (upstreams, words) in [
+        ("404 Gone Fishing", "404 Not Found"),
+        ("413 x", "413 Request Entity Too Large"),
+        ("599 x", "599 status code 599"),
+    ] {
+        client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        upstream.head().await;
+        upstream.send(format!("HTTP/1.1 {upstreams}\r\nContent-Length: 0\r\n\r\n")).await;
+        let head = client.head().await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {words}\r\n")), "{head}");
+    }
+}
+
 async fn zipping() -> Upstream {
     Upstream::answering(|received| {
         let mut zipped = GzEncoder::new(Vec::new(), Compression::fast());
@@ -136,6 +155,37 @@ async fn an_upstream_that_takes_too_long_is_504() {
     let answer = gateway.get("/").await;
 
     assert_eq!((answer.status(), answer.error()), (504, "Upstream service reached hard timeout.".to_owned()));
+}
+
+/// A listener that takes no more connections, and what fills it.
+async fn full() -> (TcpListener, SocketAddr, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    // Some may wait in spite of a backlog of none.
+    while let Ok(Ok(connected)) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        waiting.push(connected);
+    }
+    (listener, address, waiting)
+}
+
+#[tokio::test]
+async fn an_upstream_that_takes_no_connection_is_500() {
+    let (_full, address, _waiting) = full().await;
+    let silent = listen().await;
+    let late = json!({"error_overrides": {"500": [{"match": {"flag": "UCT"}, "response": {"message": "late"}}]}});
+    let setup = Setup::new()
+        .api(Api::to(&format!("http://{address}/")).named("full").with(late))
+        .api(Api::to(&format!("https://{}/", silent.local_addr().unwrap())).named("silent"))
+        .conf(json!({"proxy_default_timeout": 0.3}));
+    let gateway = Gateway::start(setup).await;
+
+    for (path, error) in [("/full/", "late"), ("/silent/", "There was a problem proxying the request")] {
+        let answer = gateway.get(path).await;
+        assert_eq!((answer.status(), &*answer.error()), (500, error), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use outrigger_gateway::chain::Shared;
 use outrigger_gateway::cluster::Nodes;
 use outrigger_gateway::config::Config;
 use outrigger_gateway::definition::{Definition, DefinitionError};
+use outrigger_gateway::error::Pages;
 use outrigger_gateway::event;
 use outrigger_gateway::upstream::Ways;
 
@@ -22,7 +23,8 @@ static GATEWAY: LazyLock<(Config, Shared)> = LazyLock::new(|| {
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let config = Config::load(None, variables.into_iter(), None).expect("the configuration is usable").config;
     let ways = Ways::new().expect("the system's certificates can be read");
-    let shared = Shared::new(&config, Nodes::default(), event::queue().0, ways);
+    let pages = Pages::load(None, true).expect("our own pages are usable");
+    let shared = Shared::new(&config, Nodes::default(), event::queue().0, ways, pages);
     (config, shared)
 });
 

@@ -9,6 +9,7 @@ mod endpoints;
 mod expiry;
 mod gate;
 mod headers;
+mod instead;
 mod limiter;
 mod limits;
 mod monitor;

@@ -3,6 +3,7 @@
 mod auth;
 mod event;
 mod flag;
+mod member;
 mod overrides;
 mod page;
 mod wordings;

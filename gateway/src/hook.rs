@@ -4,6 +4,7 @@ mod edit;
 mod object;
 mod overrides;
 mod reply;
+mod sniff;
 
 use std::collections::HashMap;
 use std::fmt;

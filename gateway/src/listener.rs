@@ -11,6 +11,7 @@ mod drain;
 mod entrance;
 mod files;
 mod front_door;
+mod message;
 mod serve;
 mod tls;
 mod worker;
@@ -34,7 +35,6 @@ use crate::chain::Shared;
 use crate::config::Config;
 use crate::control::{Health, Reload};
 use crate::dispatch::Dispatchers;
-use crate::error::Pages;
 use crate::store::Opened;
 
 /// What all workers share.
@@ -43,8 +43,6 @@ pub struct Gateway {
     pub config: Config,
     /// The APIs that are served now.
     pub registry: ArcSwap<Registry>,
-    /// How errors look.
-    pub pages: Pages,
     /// Where sessions and counters live.
     pub store: Opened,
     /// What the chains of all APIs share.
@@ -79,21 +77,13 @@ pub enum BindError {
 
 impl Gateway {
     /// Everything that serving needs but sockets.
-    pub fn new(
-        config: Config,
-        registry: Registry,
-        pages: Pages,
-        store: Opened,
-        shared: Shared,
-        reload: Reload,
-    ) -> Arc<Self> {
+    pub fn new(config: Config, registry: Registry, store: Opened, shared: Shared, reload: Reload) -> Arc<Self> {
         let (arrange, arrangements) = Arrange::new();
         Arc::new(Self {
             arrange,
             arrangements: Mutex::new(Some(arrangements)),
             config,
             registry: ArcSwap::from_pointee(registry),
-            pages,
             store,
             shared,
             reload,

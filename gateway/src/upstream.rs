@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod connect;
 mod elsewhere;
+mod fault;
 mod fetch;
 mod headers;
 mod host;
@@ -17,14 +18,16 @@ mod transport;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use http::header::PROXY_AUTHORIZATION;
+use http::header::{PROXY_AUTHORIZATION, TRAILER};
 use http::uri::{Authority, PathAndQuery};
-use http::{Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use thiserror::Error;
 
 pub use check::{Check, watch};
 pub use client::{Client, ClientError};
+pub use fault::Fault;
 pub use fetch::FetchError;
 pub use headers::{is_hop_by_hop, strip_hop_by_hop};
 pub use plan::{Planner, Ways};
@@ -75,6 +78,8 @@ pub enum UpstreamError {
         authority: Authority,
         /// What happened.
         reason: String,
+        /// What kind of failure it is.
+        fault: Fault,
     },
     /// The client's body broke off.
     #[error("the client's body could not be read: {0}")]
@@ -144,10 +149,16 @@ impl Upstream {
         let head = &exchange.head;
         let host = head.host.as_ref().filter(|_| self.preserve_host).unwrap_or(&to.host);
         let outgoing = Outgoing::new(head, host, &exchange.client.peer, &body);
+        // Only what streams without a length has an end of its own.
+        let streams = |_: &&HeaderValue| body.bytes().is_none() && body.size_hint().exact().is_none();
+        let trailer = head.trailer.as_deref().filter(streams).cloned();
         let mut request = Request::new(body);
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = outgoing.headers;
+        if let Some(trailer) = trailer {
+            request.headers_mut().insert(TRAILER, trailer);
+        }
         if let Some(upgrade) = exchange.upgrade.as_ref().filter(|_| to.upgrades()) {
             upgrade.write(request.headers_mut());
         }
@@ -188,7 +199,7 @@ fn switch(exchange: &mut Exchange, to: &Destination, mut response: Response<Inco
     let upstream = hyper::upgrade::on(&mut response);
     let Some(upgrade) = exchange.upgrade.take() else {
         let reason = "it goes on in another protocol, and nobody wished for that".to_owned();
-        return Err(UpstreamError::Broken { authority: to.origin.authority.clone(), reason });
+        return Err(UpstreamError::Broken { authority: to.origin.authority.clone(), reason, fault: Fault::Protocol });
     };
     upgrade.join(upstream);
     Ok(response.map(|_| Body::empty()))

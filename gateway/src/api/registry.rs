@@ -207,6 +207,7 @@ mod tests {
     use crate::cluster::Nodes;
     use crate::config::Config;
     use crate::definition::Definition;
+    use crate::error::Pages;
     use crate::event;
     use crate::upstream::Ways;
 
@@ -217,7 +218,8 @@ mod tests {
         let variables = [("TYK_GW_OMITCONFIGFILE", "true"), ("TYK_GW_APPPATH", "apps")];
         let environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = Config::load(None, environment, None).unwrap().config;
-        let shared = Shared::new(&config, Nodes::default(), event::queue().0, Ways::new().unwrap());
+        let pages = Pages::load(None, true).unwrap();
+        let shared = Shared::new(&config, Nodes::default(), event::queue().0, Ways::new().unwrap(), pages);
         let chain = chain::compile(&definition, &path, &config, &shared, &Certificates::default()).unwrap();
         let host = host.map(|host| Host::parse(host).unwrap());
         let id = path.as_str().into();

@@ -24,7 +24,7 @@ use crate::certificate::{Certificates, Guests, Welcome};
 use crate::cluster::Nodes;
 use crate::config::Config;
 use crate::definition::{Definition, Refusal};
-use crate::error::Overrides;
+use crate::error::{Overrides, Pages};
 use crate::event::{Compiled, Events, Handlers, Origin};
 use crate::exchange::{Scope, Secrets};
 use crate::pattern::ListenPath;
@@ -58,6 +58,10 @@ pub fn compile(
     let hooks = Hooks::new(definition, &config.coprocess);
     let auth = (!definition.use_keyless).then(|| auth::compile(definition, &hooks, config, shared)).transpose()?;
     let (reports, left_out) = reports(definition, &hooks, &shared.events);
+    let overrides = match definition.error_overrides_disabled {
+        true => None,
+        false => Overrides::compile("error_overrides", &definition.error_overrides)?,
+    };
     let parts = Parts {
         definition,
         listen_path,
@@ -74,14 +78,11 @@ pub fn compile(
         certificates: certificates(definition, given)?.map(Arc::new),
         hooks,
         upstreams: Planner::new(definition, &config.upstream, &shared.ways, &given.shelf)?,
+        overrides: overrides.as_ref(),
     };
     let versions = Versions::compile(definition, listen_path, |version| parts.plan(version))?;
     let (checks, passes_options) = (parts.upstreams.checks()?, definition.cors.options_passthrough);
     let api_id = definition.api_id.as_str().into();
-    let overrides = match definition.error_overrides_disabled {
-        true => None,
-        false => Overrides::compile("error_overrides", &definition.error_overrides)?,
-    };
     Ok(Chain { api_id, versions, checks, reports, left_out, overrides, passes_options })
 }
 
@@ -141,11 +142,13 @@ pub struct Shared {
     pub answers: Answers,
     /// Whose certificates `tyk.conf` welcomes.
     pub guests: ArcSwap<Guests>,
+    /// How errors look.
+    pub pages: Arc<Pages>,
 }
 
 impl Shared {
     /// Knows no session, and has counted nothing; what happens is told to `events`.
-    pub fn new(config: &Config, nodes: Nodes, events: Events, ways: Ways) -> Self {
+    pub fn new(config: &Config, nodes: Nodes, events: Events, ways: Ways, pages: Pages) -> Self {
         Self {
             keys: Arc::new(Keys::new(&config.keys)),
             callers: Callers::default(),
@@ -154,6 +157,7 @@ impl Shared {
             ways: Arc::new(ways),
             answers: Answers::default(),
             guests: ArcSwap::default(),
+            pages: Arc::new(pages),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Which web pages of other origins may call, as browsers ask it and as replies tell them.
 
+use http::header::GetAll;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS as ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS as ALLOW_HEADERS,
     ACCESS_CONTROL_ALLOW_METHODS as ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN as ALLOW_ORIGIN,
@@ -14,6 +15,8 @@ use crate::exchange::{Body, Exchange, Head, Reply, canonical};
 
 /// Where a definition names no methods.
 const METHODS: [&str; 3] = ["GET", "POST", "HEAD"];
+/// How many names may be missing between the commas of a list.
+const MISSING: usize = 16;
 /// Where it names no headers.
 const HEADERS: [&str; 3] = ["accept", "content-type", "x-requested-with"];
 const TRUE: HeaderValue = HeaderValue::from_static("true");
@@ -27,8 +30,9 @@ const PREFLIGHT_VARIES: HeaderValue =
 pub(super) struct Cors {
     /// Any, if there is none.
     origins: Option<Vec<OriginPattern>>,
+    /// To the letter.
     methods: Vec<String>,
-    /// In lower case; any, if there is none.
+    /// In lower case, sorted; any, if there is none.
     headers: Option<Vec<String>>,
     exposed: Option<HeaderValue>,
     credentials: bool,
@@ -52,11 +56,12 @@ impl Cors {
         let origins = &written.allowed_origins;
         let origins = (!origins.is_empty() && !any(origins))
             .then(|| origins.iter().map(|origin| OriginPattern::new(origin)).collect());
-        let headers = or_else(&written.allowed_headers, &HEADERS, |name| name.to_ascii_lowercase());
+        let mut headers = or_else(&written.allowed_headers, &HEADERS, |name| name.to_ascii_lowercase());
+        headers.sort_unstable();
         let max_age = (written.max_age != 0).then(|| HeaderValue::from(written.max_age.max(0)));
         Ok(Some(Self {
             origins,
-            methods: or_else(&written.allowed_methods, &METHODS, |method| method.to_ascii_uppercase()),
+            methods: or_else(&written.allowed_methods, &METHODS, str::to_owned),
             headers: Some(headers).filter(|_| !any(&written.allowed_headers)),
             exposed: exposed(&written.exposed_headers)?,
             credentials: written.allow_credentials,
@@ -94,16 +99,18 @@ impl Cors {
     fn to_preflight(&self, head: &Head, method: &HeaderValue) -> HeaderMap {
         let mut told = HeaderMap::new();
         told.insert(VARY, PREFLIGHT_VARIES);
-        let wanted = head.headers.get(REQUEST_HEADERS);
         let Some(origin) = self.origin(head) else { return told };
         let allowed = method.to_str().is_ok_and(|method| self.allows_method(method));
-        if !allowed || !wanted.is_none_or(|wanted| self.allows_headers(wanted)) {
+        let wanted = head.headers.get_all(REQUEST_HEADERS);
+        if !allowed || !self.allows_headers(&wanted) {
             return told;
         }
         told.insert(ALLOW_ORIGIN, origin);
         told.insert(ALLOW_METHODS, method.clone());
-        if let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) {
-            told.insert(ALLOW_HEADERS, wanted.clone());
+        if wanted.iter().next().is_some_and(|first| !first.is_empty()) {
+            for wanted in wanted {
+                told.append(ALLOW_HEADERS, wanted.clone());
+            }
         }
         self.tell_credentials(&mut told);
         if let Some(max_age) = &self.max_age {
@@ -130,10 +137,26 @@ impl Cors {
         method == "OPTIONS" || self.methods.iter().any(|allowed| allowed == method)
     }
 
-    fn allows_headers(&self, wanted: &HeaderValue) -> bool {
+    /// Browsers write the names in lower case, sorted, each once; what is written otherwise comes from nobody
+    /// that needs the answer.
+    fn allows_headers(&self, wanted: &GetAll<'_, HeaderValue>) -> bool {
         let Some(allowed) = &self.headers else { return true };
-        let names = wanted.to_str().unwrap_or("?").split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.into_iter().all(|name| allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)))
+        let (mut last, mut missing) = ("", 0);
+        for element in wanted.iter().flat_map(|line| line.to_str().unwrap_or("?").split(',')) {
+            let Some(name) = without_blanks(element) else { return false };
+            if name.is_empty() {
+                missing += 1;
+                if missing > MISSING {
+                    return false;
+                }
+                continue;
+            }
+            if name <= last || allowed.binary_search_by(|allowed| (**allowed).cmp(name)).is_err() {
+                return false;
+            }
+            last = name;
+        }
+        true
     }
 }
 
@@ -147,6 +170,25 @@ pub fn tell(told: HeaderMap, reply: &mut HeaderMap) {
     for varies in told.get_all(VARY) {
         reply.append(VARY, varies.clone());
     }
+}
+
+/// Tells it beside what a reply of the gateway's own says already.
+pub fn tell_beside(told: &HeaderMap, reply: &mut HeaderMap) {
+    for name in told.keys() {
+        if !reply.contains_key(name) {
+            for value in told.get_all(name) {
+                reply.append(name, value.clone());
+            }
+        }
+    }
+}
+
+/// An element of a list without the one blank that may stand on either side; nothing if there are more.
+fn without_blanks(element: &str) -> Option<&str> {
+    const BLANKS: [char; 2] = [' ', '\t'];
+    let element = element.strip_prefix(BLANKS).unwrap_or(element);
+    let element = element.strip_suffix(BLANKS).unwrap_or(element);
+    Some(element).filter(|element| !element.starts_with(BLANKS) && !element.ends_with(BLANKS))
 }
 
 /// The method that a preflight asks about; a request that asks about none is no preflight.
@@ -238,11 +280,11 @@ mod tests {
     fn without_lists_any_origin_may_send_what_is_simple() {
         let rules = rules(|_| {});
         assert_eq!(
-            preflight(&rules, "http://a", "POST", "Content-Type, accept"),
-            ["allow-headers: Content-Type, accept", "allow-methods: POST", "allow-origin: *"]
+            preflight(&rules, "http://a", "POST", "accept, content-type"),
+            ["allow-headers: accept, content-type", "allow-methods: POST", "allow-origin: *"]
         );
         assert!(preflight(&rules, "http://a", "PUT", "").is_empty());
-        assert!(preflight(&rules, "http://a", "POST", "accept, X-Own").is_empty());
+        assert!(preflight(&rules, "http://a", "POST", "accept, x-own").is_empty());
         assert!(preflight(&rules, "", "POST", "").is_empty());
     }
 
@@ -261,7 +303,7 @@ mod tests {
     #[test]
     fn a_preflight_is_told_what_it_asked_about_and_for_how_long_that_counts() {
         let rules = rules(|rules| {
-            rules.allowed_methods = list(&["put"]);
+            rules.allowed_methods = list(&["PUT", "delete"]);
             rules.allowed_headers = list(&["*"]);
             rules.allow_credentials = true;
             rules.max_age = 60;
@@ -271,6 +313,43 @@ mod tests {
             ["allow-credentials: true", "allow-headers: X-Own", "allow-methods: PUT", "allow-origin: *", "max-age: 60"]
         );
         assert!(preflight(&rules, "http://a", "GET", "X-Own").is_empty());
+        assert!(preflight(&rules, "http://a", "DELETE", "").is_empty());
+    }
+
+    #[test]
+    fn headers_are_asked_about_as_browsers_do_or_in_vain() {
+        let rules = rules(|rules| rules.allowed_headers = list(&["X-One", "content-type"]));
+        let allowed = |lines: &[&str]| {
+            let mut asked = vec![("origin", "http://a")];
+            asked.extend(lines.iter().map(|line| ("access-control-request-headers", *line)));
+            let told = rules.to_preflight(&head("OPTIONS", &asked), &HeaderValue::from_static("GET"));
+            let echoed: Vec<_> =
+                told.get_all(ALLOW_HEADERS).iter().map(|line| line.to_str().unwrap().to_owned()).collect();
+            told.contains_key(ALLOW_ORIGIN).then_some(echoed)
+        };
+        for lines in [&["content-type,x-one"][..], &["content-type , x-one"], &["content-type", "x-one"], &["x-one,,"]]
+        {
+            assert_eq!(allowed(lines).unwrap(), lines);
+        }
+        assert_eq!(allowed(&[""]), Some(Vec::new()));
+        let many = format!("{}x-one", ",".repeat(MISSING + 1));
+        for lines in [
+            &["x-one,content-type"][..],
+            &["X-One"],
+            &["x-one,x-one"],
+            &["content-type,  x-one"],
+            &["x-one", "content-type"],
+            &[&many],
+        ] {
+            assert_eq!(allowed(lines), None, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_answer_of_the_gateways_own_says_stays() {
+        let mut reply = HeaderMap::from_iter([(ALLOW_ORIGIN, HeaderValue::from_static("http://b"))]);
+        tell_beside(&rules(|_| {}).to_request(&head("GET", &[("origin", "http://a")])), &mut reply);
+        assert_eq!((text(&reply), &reply[VARY]), (vec!["allow-origin: http://b".to_owned()], &VARIES));
     }
 
     #[test]

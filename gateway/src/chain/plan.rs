@@ -12,6 +12,7 @@ use super::cache::{Cache, Found, Slot};
 use super::cors::Cors;
 use super::endpoints::Endpoints;
 use super::gate::Gate;
+use super::instead::Instead;
 use super::rewrite::{MethodChange, Rewrite};
 use super::schema::{self, Schema};
 use super::size::SizeLimits;
@@ -21,7 +22,7 @@ use crate::auth::{Auth, Strip};
 use crate::certificate::Welcome;
 use crate::config::RateHeaders;
 use crate::error::{Failure, Stop};
-use crate::exchange::{Exchange, Memory, Reply, standing};
+use crate::exchange::{Exchange, Memory, Reply, standing, tell_of_break};
 use crate::hook::Hook;
 use crate::session::{Realm, Session};
 use crate::sockets::Sockets;
@@ -87,6 +88,8 @@ pub(super) struct Plan {
     pub(super) breakers: Option<Box<Endpoints<Arc<Breaker>>>>,
     pub(super) replies: Replies,
     pub(super) response: Vec<Hook>,
+    /// What stands in the place of errors.
+    pub(super) instead: Option<Box<Instead>>,
     pub(super) headers: RateHeaders,
 }
 
@@ -181,6 +184,9 @@ impl Plan {
         for hook in &self.response {
             hook.run_on_reply(exchange, &mut reply, sockets).await?;
         }
+        if let Some(instead) = &self.instead {
+            instead.run(&mut reply, &exchange.head).await;
+        }
         if let Some(slot) = slot {
             slot.keep(&mut reply, &exchange.head, &sockets.store);
         }
@@ -245,7 +251,9 @@ impl Plan {
     /// which are zeros for callers without a session. The rate's figures stand in their place, if
     /// they are wanted, on replies that are not proxied, too.
     fn finish(&self, reply: &mut Reply, exchange: &Exchange) {
-        let trailer = reply.headers().get(TRAILER).filter(|_| reply.body().bytes().is_none()).cloned();
+        tell_of_break(reply);
+        let told = |_: &&HeaderValue| reply.body().bytes().is_none() && exchange.head.takes_trailers();
+        let trailer = reply.headers().get(TRAILER).filter(told).cloned();
         let headers = reply.headers_mut();
         strip_hop_by_hop(headers);
         if let Some(trailer) = trailer {

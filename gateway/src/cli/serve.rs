@@ -107,7 +107,7 @@ pub(super) async fn serve(
     let nodes = Nodes::default();
     let (events, deliveries) = event::queue();
     let ways = Ways::new().map_err(StartError::from)?;
-    let shared = Shared::new(&config, nodes.clone(), events, ways);
+    let shared = Shared::new(&config, nodes.clone(), events, ways, pages);
     // Before they are read, so that no change is missed.
     let watching = config.control.watch_files.then(|| Watch::start(&config));
     let (registry, missed) = load(&config, &shared, &store).await?;
@@ -117,7 +117,7 @@ pub(super) async fn serve(
     let _pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
     HELD.limit(config.guards.held);
     let (reload, reloads) = control::reloads();
-    let gateway = Gateway::new(config, registry, pages, store, shared, reload);
+    let gateway = Gateway::new(config, registry, store, shared, reload);
     tokio::spawn(deliveries.run(couriers(&gateway)?));
     tokio::spawn(reloads.run(Arc::clone(&gateway)));
     if let Some(watching) = watching {

@@ -195,10 +195,10 @@ mod tests {
         let variables = [("TYK_GW_OMITCONFIGFILE", "true"), ("TYK_GW_APPPATH", &apps)];
         let environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = Config::load(None, environment, None).unwrap().config;
-        let shared = Shared::new(&config, Nodes::default(), event::queue().0, Ways::new().unwrap());
-        let store = Opened::open(&Storage::Embedded(folder.join("data"))).unwrap();
         let pages = Pages::load(None, true).unwrap();
-        let gateway = Gateway::new(config, Registry::default(), pages, store, shared, reloads().0);
+        let shared = Shared::new(&config, Nodes::default(), event::queue().0, Ways::new().unwrap(), pages);
+        let store = Opened::open(&Storage::Embedded(folder.join("data"))).unwrap();
+        let gateway = Gateway::new(config, Registry::default(), store, shared, reloads().0);
         drop(gateway.arrangements());
         gateway
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use regex::Regex;
-use serde_json::Value;
 
+use super::member;
 use crate::definition::{ErrorMatch, ErrorOverride, ErrorOverrides, ErrorResponse, Refusal};
 use crate::pattern::re2;
 
@@ -110,28 +110,15 @@ impl<'a> Layers<'a> {
 
     /// What stands in the place of an upstream's answer.
     pub fn of_reply(self, status: StatusCode, body: &[u8]) -> Option<&'a Instead> {
-        let start = String::from_utf8_lossy(&body[..body.len().min(LOOKED_AT)]);
+        let start = &body[..body.len().min(LOOKED_AT)];
+        let text = String::from_utf8_lossy(start);
+        let has = |(path, value): &(String, String)| member::find(start, path).is_some_and(|found| found == *value);
         let fits = |condition: &Condition| {
             (condition.flag == UPSTREAM && status.is_server_error())
-                || match &condition.field {
-                    Some((path, value)) => member(body, path).is_some_and(|found| found == *value),
-                    None => condition.pattern.as_ref().is_some_and(|pattern| pattern.is_match(&start)),
-                }
+                || condition.field.as_ref().is_some_and(has)
+                || condition.pattern.as_ref().is_some_and(|pattern| pattern.is_match(&text))
         };
         self.rules(status).find(|rule| rule.condition.as_ref().is_none_or(fits)).map(|rule| &rule.response)
-    }
-}
-
-/// What stands at the end of a way of names and numbers with dots between.
-fn member(body: &[u8], path: &str) -> Option<String> {
-    let document: Value = serde_json::from_slice(body).ok()?;
-    let step = |value: &Value, name: &str| match value {
-        Value::Array(items) => items.get(name.parse::<usize>().ok()?).cloned(),
-        value => value.get(name).cloned(),
-    };
-    match path.split('.').try_fold(document, |value, name| step(&value, name))? {
-        Value::String(text) => Some(text),
-        value => Some(value.to_string()),
     }
 }
 
@@ -196,7 +183,7 @@ fn refusal(path: String, reason: String) -> Refusal {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -247,6 +234,8 @@ mod tests {
         let layers = Layers([rules.as_ref(), None]);
         let of = |status, body: &str| said(layers.of_reply(StatusCode::from_u16(status).unwrap(), body.as_bytes()));
         assert_eq!(of(500, r#"{"error": {"codes": [7]}}"#), Some("seven"));
+        let long = |member: &str| format!(r#"{{{member}"x": "{}""#, "y".repeat(2 * LOOKED_AT));
+        assert_eq!(of(500, &long(r#""error": {"codes": [7]}, "#)), Some("seven"), "it stands before the end");
         assert_eq!([of(500, "no json"), of(404, "it is gone"), of(404, "x")], [Some("any"), Some("gone"), None]);
         assert!(!layers.concern(StatusCode::OK) && layers.concern(StatusCode::NOT_FOUND));
     }

@@ -19,8 +19,10 @@ const XML: &str = "<?xml version = \"1.0\" encoding = \"UTF-8\"?>\n<error>{{.Mes
 /// How error documents look; made at start.
 #[derive(Debug)]
 pub struct Pages {
-    /// `error_404.json`, `error.xml` and their like, by name.
+    /// The operator's: `error_404.json`, `error.xml` and their like, by name.
     templates: BTreeMap<String, Template>,
+    json: Template,
+    xml: Template,
     generator: bool,
 }
 
@@ -50,12 +52,9 @@ pub enum TemplateError {
 }
 
 impl Pages {
-    /// Loads `error*.json` and `error*.xml` from the operator's folder; without one, ours are used.
+    /// Loads `error*.json` and `error*.xml` from the operator's folder; what is missing there is ours.
     pub fn load(folder: Option<&Path>, generator: bool) -> Result<Self, TemplateError> {
-        let mut templates = BTreeMap::from([
-            ("error.json".to_owned(), Template::of(JSON)),
-            ("error.xml".to_owned(), Template::of(XML)),
-        ]);
+        let mut templates = BTreeMap::new();
         if let Some(folder) = folder {
             let unreadable = |source| TemplateError::Unreadable { path: folder.to_owned(), source };
             for entry in fs::read_dir(folder).map_err(unreadable)? {
@@ -65,13 +64,12 @@ impl Pages {
                 }
             }
         }
-        Ok(Self { templates, generator })
+        Ok(Self { templates, json: Template::of(JSON), xml: Template::of(XML), generator })
     }
 
     /// The document for `status` that says `text`, in the language of the request.
     pub fn page(&self, status: StatusCode, text: &str, request: &HeaderMap, headers: HeaderMap) -> Reply {
-        let kind = xml_kind(request);
-        let document = self.usual(status, text, kind);
+        let (document, kind) = self.usual(status, text, xml_kind(request));
         self.reply(status, document, kind, headers)
     }
 
@@ -85,15 +83,16 @@ impl Pages {
     ) -> Reply {
         let kind = xml_kind(request).filter(|kind| *kind != SOAP);
         let status = instead.status.unwrap_or(status);
-        let document = match &instead.document {
+        let (document, kind) = match &instead.document {
             Document::Usual => self.usual(status, text, kind),
             Document::Saying(text) => self.usual(status, text, kind),
             Document::Text(template) => {
-                let (message, code) = (escaped(text, kind), status.as_str());
-                template.replace("{{.StatusCode}}", code).replace("{{.Message}}", &message)
+                let message = if kind.is_some() { text.to_owned() } else { escape_html(text) };
+                let document = template.replace("{{.StatusCode}}", status.as_str());
+                (document.replace("{{.Message}}", &message), kind)
             }
             Document::Template(name) => match self.named(name, kind) {
-                Some(template) => template.render(&escaped(text, kind)),
+                Some(template) => (template.render(&escaped(text, kind)), kind),
                 None => self.usual(status, text, kind),
             },
         };
@@ -110,11 +109,24 @@ impl Pages {
         self.templates.get(&format!("{name}.{}", extension(kind))).or_else(|| self.templates.get(name))
     }
 
-    fn usual(&self, status: StatusCode, text: &str, kind: Option<&str>) -> String {
+    /// The document of a status, and what it is: where the operator has no XML, JSON answers XML too.
+    fn usual(&self, status: StatusCode, text: &str, kind: Option<&'static str>) -> (String, Option<&'static str>) {
+        let message = escaped(text, kind);
+        let (template, kind) = self.template(status, kind);
+        (template.render(&message), kind)
+    }
+
+    fn template(&self, status: StatusCode, kind: Option<&'static str>) -> (&Template, Option<&'static str>) {
+        let ours = if kind.is_some() { &self.xml } else { &self.json };
+        if self.templates.is_empty() {
+            return (ours, kind);
+        }
         let extension = extension(kind);
         let specific = self.templates.get(&format!("error_{}.{extension}", status.as_u16()));
-        let template = specific.or_else(|| self.templates.get(&format!("error.{extension}")));
-        template.map(|template| template.render(&escaped(text, kind))).unwrap_or_default()
+        match specific.or_else(|| self.templates.get(&format!("error.{extension}"))) {
+            Some(template) => (template, kind),
+            None => self.templates.get("error.json").map_or((ours, kind), |template| (template, None)),
+        }
     }
 
     fn reply(&self, status: StatusCode, document: String, kind: Option<&'static str>, mut headers: HeaderMap) -> Reply {
@@ -190,6 +202,11 @@ fn escape_json(text: &str) -> String {
     out
 }
 
+/// As a template for HTML does it.
+fn escape_html(text: &str) -> String {
+    escape_xml(text).replace('+', "&#43;").replace('\0', "\u{fffd}")
+}
+
 fn escape_xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -229,6 +246,32 @@ mod tests {
     #[test]
     fn json_text_is_escaped_and_the_rest_is_raw() {
         assert_eq!(escape_json("a\"b\\\nü<&>\x01"), "a\\\"b\\\\\\nü<&>\\u0001");
+    }
+
+    #[test]
+    fn json_answers_xml_where_the_operator_has_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("error_404.json"), "").unwrap();
+        let load = || Pages::load(Some(folder.path()), true).unwrap();
+        assert_eq!(page(&load(), "text/xml", "no").0, "text/xml");
+        fs::write(folder.path().join("error.json"), "[{{.Message}}]").unwrap();
+        assert_eq!(page(&load(), "text/xml", "<no>"), ("application/json".to_owned(), "[&lt;no&gt;]".to_owned()));
+        fs::write(folder.path().join("error.xml"), "<{{.Message}}>").unwrap();
+        assert_eq!(page(&load(), "text/xml", "no"), ("text/xml".to_owned(), "<no>".to_owned()));
+    }
+
+    #[test]
+    fn the_text_of_an_override_is_escaped_for_html_unless_it_is_xml() {
+        let text = Document::Text("{{.StatusCode}} {{.Message}}".to_owned());
+        let instead = Instead { status: None, document: text, headers: HeaderMap::new() };
+        let said = |kind| {
+            let request = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
+            let error = (StatusCode::FORBIDDEN, "<a> + 'b'");
+            let reply = Pages::load(None, true).unwrap().instead(&instead, error, &request, HeaderMap::new());
+            String::from_utf8(reply.body().bytes().unwrap().to_vec()).unwrap()
+        };
+        assert_eq!(said("application/json"), "403 &lt;a&gt; &#43; &#39;b&#39;");
+        assert_eq!(said("text/xml"), "403 <a> + 'b'");
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct Client {
     pub peer: HeaderValue,
     /// Which entry of `X-Forwarded-For` counts, from the right (0 for the first of all), if any does.
     pub depth: Option<usize>,
+    /// Whether the connection is one over TLS.
+    pub tls: bool,
     /// The certificate that it has shown, and has the key of.
     pub certificate: Option<Arc<Shown>>,
 }
@@ -44,7 +46,7 @@ mod tests {
     fn address(depth: Option<usize>, headers: &[(&'static str, &'static str)]) -> String {
         let headers =
             headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
-        let client = Client { peer: HeaderValue::from_static("10.0.0.9"), depth, certificate: None };
+        let client = Client { peer: HeaderValue::from_static("10.0.0.9"), depth, tls: false, certificate: None };
         client.address(&headers.collect()).into_owned()
     }
 

@@ -1,6 +1,6 @@
 //! Everything of a request before its body.
 
-use http::header::{CACHE_CONTROL, COOKIE, HOST, PRAGMA, TRAILER, TRANSFER_ENCODING};
+use http::header::{CACHE_CONTROL, COOKIE, HOST, PRAGMA, TE, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, request};
 use thiserror::Error;
 
@@ -23,6 +23,10 @@ pub struct Head {
     pub unsendable: Unsendable,
     /// Whether the upstream is not told the client's address.
     pub anonymous: bool,
+    /// Of HTTP, as the client speaks it.
+    pub version: Version,
+    /// The names of what ends the body, if the client told them.
+    pub trailer: Option<Box<HeaderValue>>,
 }
 
 /// A method or headers that no HTTP message can carry: later hooks see them, the proxy refuses them.
@@ -54,13 +58,30 @@ pub enum HeadError {
     /// The target cannot be read.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// HTTP/1.1 wants one, even beside an absolute target.
+    #[error("an HTTP/1.1 request must name one host, and this one names {0}")]
+    Hosts(usize),
 }
 
 impl Head {
-    /// Takes what the HTTP codec parsed; framing headers are left behind.
-    pub fn new(parts: request::Parts) -> Result<Self, HeadError> {
+    /// A client's head as the HTTP codec parsed it.
+    pub fn received(mut parts: request::Parts) -> Result<Self, HeadError> {
+        let before = parts.headers.len();
+        let host = parts.headers.remove(HOST);
+        match before - parts.headers.len() {
+            hosts if hosts != 1 && parts.version == Version::HTTP_11 => Err(HeadError::Hosts(hosts)),
+            _ => Self::with_host(parts, host),
+        }
+    }
+
+    /// A head of parts that need not name a host; framing headers are left behind.
+    pub fn new(mut parts: request::Parts) -> Result<Self, HeadError> {
+        let host = parts.headers.remove(HOST);
+        Self::with_host(parts, host)
+    }
+
+    fn with_host(parts: request::Parts, host: Option<HeaderValue>) -> Result<Self, HeadError> {
         let request::Parts { method, mut uri, version, mut headers, .. } = parts;
-        let host = headers.remove(HOST);
         let host = uri.authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok()).or(host);
         if version == Version::HTTP_2 {
             uri = origin_form(uri)?;
@@ -68,9 +89,10 @@ impl Head {
         }
         let target = Target::from_uri(&uri)?;
         headers.remove(TRANSFER_ENCODING);
-        headers.remove(TRAILER);
+        let trailer = headers.remove(TRAILER).map(Box::new);
         honour_pragma(&mut headers);
-        Ok(Self { method, target, headers, host, uri, unsendable: Unsendable::default(), anonymous: false })
+        let (unsendable, anonymous) = (Unsendable::default(), false);
+        Ok(Self { method, target, headers, host, uri, unsendable, anonymous, version, trailer })
     }
 
     /// The method as hooks see it.
@@ -95,6 +117,11 @@ impl Head {
     pub fn remove(&mut self, name: &str) {
         self.headers.remove(name);
         self.unsendable.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+    }
+
+    /// Whether what ends a reply reaches the client: over HTTP/1.1 it has to say so.
+    pub fn takes_trailers(&self) -> bool {
+        self.version == Version::HTTP_2 || self.headers.get(TE).is_some_and(|te| te == "trailers")
     }
 
     /// The host without its port, for routing.
@@ -169,6 +196,20 @@ mod tests {
         );
         let plain = head(http::Request::get("/x").header("host", "[::1]:8080"));
         assert_eq!(plain.host_name(), "[::1]");
+    }
+
+    #[test]
+    fn only_http11_must_name_one_host() {
+        let hosts = |target: &str, version, hosts: &[&str]| {
+            let request = hosts.iter().fold(http::Request::get(target), |request, host| request.header("host", *host));
+            Head::received(request.version(version).body(()).unwrap().into_parts().0).map(|head| head.host)
+        };
+        for (target, named) in [("/x", &[][..]), ("http://h.test/x", &[]), ("/x", &["a", "a"])] {
+            let refused = hosts(target, Version::HTTP_11, named);
+            assert!(matches!(refused, Err(HeadError::Hosts(count)) if count == named.len()), "{target} {named:?}");
+        }
+        assert!(hosts("/x", Version::HTTP_10, &[]).is_ok() && hosts("/x", Version::HTTP_11, &[""]).is_ok());
+        assert_eq!(hosts("http://h.test/x", Version::HTTP_2, &[]).unwrap().unwrap(), "h.test");
     }
 
     #[test]

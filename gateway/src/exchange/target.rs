@@ -60,6 +60,17 @@ impl Target {
         Ok(Self::assemble(&origin, &path, query))
     }
 
+    /// Parses what a plugin wrote, of which more is wanted than of a request line: `*` stands alone, and
+    /// ports are numbers.
+    pub fn written(text: &str) -> Result<Self, TargetError> {
+        let target = Self::parse(text)?;
+        let port = target.origin().and_then(|(_, authority)| port(authority)).unwrap_or_default();
+        match text.starts_with("*?") || !port.bytes().all(|digit| digit.is_ascii_digit()) {
+            true => Err(TargetError::Relative(text.to_owned())),
+            false => Ok(target),
+        }
+    }
+
     /// The target at an upstream, of parts that are spelled legally.
     pub fn upstream(origin: &str, path: &str, query: Option<&str>) -> Self {
         Self::assemble(origin, path, query)
@@ -174,6 +185,12 @@ fn split_origin(text: &str) -> Option<(Cow<'_, str>, &str)> {
     Some((Cow::Borrowed(origin), path))
 }
 
+fn port(authority: &str) -> Option<&str> {
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    // Colons in brackets belong to an address.
+    host.rsplit_once(']').map_or(host, |(_, rest)| rest).rsplit_once(':').map(|(_, port)| port)
+}
+
 /// The path as it is if it is legally escaped, else decoded and escaped anew; `None` for a bad escape.
 fn spelling(path: &str) -> Option<Cow<'_, str>> {
     let decoded = unescape(path, false)?;
@@ -285,6 +302,16 @@ mod tests {
         assert_eq!(Target::parse("/%1"), Err(TargetError::Escape("/%1".into())));
         assert_eq!(Target::parse("/a\nb"), Err(TargetError::Control("/a\nb".into())));
         assert!(Target::parse("*").is_ok() && Target::parse("*x").is_err());
+    }
+
+    #[test]
+    fn a_plugin_is_taken_at_its_word_more_strictly_than_a_request_line() {
+        for text in ["*", "/a:b", "http://h:80/x", "http://h:/", "http://[::1]:80/", "http://[::1]/", "http://u:p@h/"] {
+            assert!(Target::written(text).is_ok(), "{text}");
+        }
+        for text in ["*?a=1", "http://h:port/", "http://[::1]:x/", "foo"] {
+            assert!(Target::written(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -84,7 +84,7 @@ fn rewrite_target(
     params: (&[String], &HashMap<String, String>),
 ) -> Result<(), TargetError> {
     if url != rewrite.as_str() {
-        *rewrite = Target::parse(url)?;
+        *rewrite = Target::written(url)?;
     }
     let unchanged = current.as_str().to_owned();
     if let Some(edited) = edit_target(current, &unchanged, params)? {
@@ -104,7 +104,7 @@ fn edit_target(
     if untouched && url == current.as_str() {
         return Ok(None);
     }
-    let returned = Target::parse(url)?;
+    let returned = if url == current.as_str() { current.clone() } else { Target::written(url)? };
     if untouched && returned.query() == current.query() {
         return Ok(Some(returned));
     }

@@ -36,7 +36,10 @@ pub(super) fn build(
     Ok(Object {
         hook_type: hook.kind.on_the_wire().into(),
         hook_name: hook.name.to_string(),
-        request: Some(request(&exchange.head, exchange.passage.pending.as_deref(), body, hook.raw_body_only)?),
+        request: Some(MiniRequestObject {
+            scheme: if exchange.client.tls { "https" } else { "http" }.to_owned(),
+            ..request(&exchange.head, exchange.passage.pending.as_deref(), body, hook.raw_body_only)?
+        }),
         session,
         metadata,
         spec: HashMap::clone(&hook.spec),
@@ -44,7 +47,7 @@ pub(super) fn build(
     })
 }
 
-/// A request as it stands, with what is pending as if it were done.
+/// A request as it stands, with what is pending as if it were done; how it came is not in it.
 fn request(
     head: &Head,
     pending: Option<&Pending>,
@@ -61,7 +64,6 @@ fn request(
         return_overrides: Some(ReturnOverrides { response_code: -1, ..Default::default() }),
         method: method.unwrap_or_else(|| head.method_text()).to_owned(),
         request_uri: rewrite.map_or_else(|| request_uri(head), |target| target.resource().into_owned()),
-        scheme: "http".to_owned(),
         raw_body: body.clone(),
         ..Default::default()
     })
@@ -79,7 +81,7 @@ fn request_headers(head: &Head) -> Result<HashMap<String, String>, ObjectError> 
     for (name, value) in &head.unsendable.headers {
         out.insert(name.clone(), value.clone());
     }
-    if let Some(host) = &head.host {
+    if let Some(host) = head.host.as_ref().filter(|host| !host.is_empty()) {
         out.insert("Host".to_owned(), text("Host", host)?);
     }
     Ok(out)
@@ -140,6 +142,12 @@ mod tests {
         let head = head("/x", &[("host", b"h.test"), ("x-a", b"1"), ("x-a", b"2"), ("empty", b"")]);
         let object = request(&head, None, &Bytes::new(), false).unwrap();
         assert_eq!(object.headers, map(&[("Host", "h.test"), ("X-A", "1"), ("Empty", "")]));
+    }
+
+    #[test]
+    fn a_host_that_is_empty_is_none() {
+        let object = request(&head("/x", &[("host", b"")]), None, &Bytes::new(), false).unwrap();
+        assert_eq!(object.headers, map(&[]));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::edit::{EditError, check_headers};
+use super::sniff;
 use crate::error::Refusal;
 use crate::exchange::{Body, Reply};
 use crate::upstream::is_hop_by_hop;
@@ -44,7 +45,7 @@ fn answer(status: StatusCode, text: String, mut headers: HeaderMap) -> Reply {
     let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let text = if bodiless { String::new() } else { text };
     if !text.is_empty() && !headers.contains_key(CONTENT_TYPE) && !headers.contains_key(CONTENT_ENCODING) {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(sniff(&text)));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(sniff::content_type(&text)));
     }
     let mut reply = Reply::new(Body::whole(text));
     *reply.status_mut() = status;
@@ -71,56 +72,6 @@ pub(super) fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue
     let value =
         HeaderValue::try_from(value).or_else(|_| HeaderValue::try_from(value.replace(['\r', '\n'], " "))).ok()?;
     Some((name, value))
-}
-
-/// The content type that a browser would guess for this text.
-fn sniff(text: &str) -> &'static str {
-    const HTML: [&str; 17] = [
-        "<!DOCTYPE HTML",
-        "<HTML",
-        "<HEAD",
-        "<SCRIPT",
-        "<IFRAME",
-        "<H1",
-        "<DIV",
-        "<FONT",
-        "<TABLE",
-        "<A",
-        "<STYLE",
-        "<TITLE",
-        "<B",
-        "<BODY",
-        "<BR",
-        "<P",
-        "<!--",
-    ];
-    let start = text.trim_start_matches(['\t', '\n', '\x0c', '\r', ' ']);
-    let is_html = |tag: &str| {
-        start.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag))
-            && (tag == "<!--" || start[tag.len()..].starts_with([' ', '>']))
-    };
-    if HTML.into_iter().any(is_html) {
-        return "text/html; charset=utf-8";
-    }
-    if start.starts_with("<?xml") {
-        return "text/xml; charset=utf-8";
-    }
-    for (magic, kind) in [
-        ("%PDF-", "application/pdf"),
-        ("%!PS-Adobe-", "application/postscript"),
-        ("GIF87a", "image/gif"),
-        ("GIF89a", "image/gif"),
-    ] {
-        if text.starts_with(magic) {
-            return kind;
-        }
-    }
-    let head = text.as_bytes().get(..512).unwrap_or(text.as_bytes());
-    let binary = |byte: &u8| matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f);
-    if !text.starts_with('\u{feff}') && head.iter().any(binary) {
-        return "application/octet-stream";
-    }
-    "text/plain; charset=utf-8"
 }
 
 #[cfg(test)]
@@ -175,15 +126,6 @@ mod tests {
         let Ok(Verdict::Answer(reply)) = over(200, "x", false) else { panic!("not answered") };
         let names: Vec<_> = reply.headers().iter().map(|(k, v)| (k.as_str(), v.to_str().unwrap())).collect();
         assert_eq!(names, [("x-a", "a  b"), ("content-type", "text/plain; charset=utf-8")]);
-    }
-
-    #[test]
-    fn content_types_are_guessed_as_browsers_do() {
-        assert_eq!(sniff("{\"a\": 1}"), "text/plain; charset=utf-8");
-        assert_eq!(sniff("  <html><p>"), "text/html; charset=utf-8");
-        assert_eq!(sniff("<bogus>"), "text/plain; charset=utf-8");
-        assert_eq!(sniff("<?xml version"), "text/xml; charset=utf-8");
-        assert_eq!(sniff("a\0b"), "application/octet-stream");
     }
 
     #[test]

@@ -46,7 +46,10 @@ pub(super) fn apply(
     }
     let values = response.multivalue_headers.iter().map(|entry| entry.values.len().max(1)).sum::<usize>();
     check_headers(response.headers.len() + values)?;
-    let length = reply.headers().get(CONTENT_LENGTH).filter(|_| head_request).cloned();
+    let length = match head_request {
+        true => reply.headers().get(CONTENT_LENGTH).cloned(),
+        false => Some(response.raw_body.len().into()),
+    };
     let entries = synchronise(&response.headers, response.multivalue_headers, sent);
     *reply.headers_mut() = header_map(&entries);
     match length {
@@ -180,6 +183,6 @@ mod tests {
             apply(ResponseObject::default(), &HashMap::new(), head, &mut reply).unwrap();
             reply.headers().get(CONTENT_LENGTH).map(|v| v.to_str().unwrap().to_owned())
         };
-        assert_eq!((length(true), length(false)), (Some("1234".to_owned()), None));
+        assert_eq!((length(true), length(false)), (Some("1234".to_owned()), Some("0".to_owned())));
     }
 }

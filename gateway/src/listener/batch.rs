@@ -65,7 +65,7 @@ pub(super) fn is_one(api: &Api, exchange: &Exchange) -> bool {
 /// Takes every part through the API's chain, each as a request of its own.
 pub(super) async fn answer(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, mut exchange: Box<Exchange>) -> Reply {
     let refuse = |status, text: &str, exchange: &Exchange| {
-        gateway.pages.page(status, text, &exchange.head.headers, http::HeaderMap::new())
+        gateway.shared.pages.page(status, text, &exchange.head.headers, http::HeaderMap::new())
     };
     let batch = match exchange.body.read(Some(LONGEST)).await {
         Ok(body) => read(body),

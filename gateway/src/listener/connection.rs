@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::header::CONNECTION;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Method, Request};
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
@@ -32,7 +32,7 @@ use super::admission::Admitted;
 use super::drain::Drained;
 use super::entrance::{Door, Entrance};
 use super::tls::{self, Tls};
-use super::{Gateway, front_door};
+use super::{Gateway, front_door, message};
 use crate::config::Trust;
 use crate::exchange::{self, Reply};
 use crate::one_piece::OnePiece;
@@ -75,7 +75,8 @@ pub(super) async fn serve(
     drained: Drained,
 ) {
     let activity = Activity::new(gateway.config.guards.resets);
-    let (address, last_request) = (address(peer.ip(), &gateway.config.trust), Notify::new());
+    let address = address(peer.ip(), &gateway.config.trust, entrance.tls.is_some());
+    let last_request = Notify::new();
     let client = Client { gateway, sockets, address, door: entrance.door, activity, last_request };
     let served = match &entrance.tls {
         None => client.in_the_clear(socket, admitted, drained).await,
@@ -153,7 +154,9 @@ impl Client {
         }
         let service = service_fn(|request| async move {
             let busy = self.activity.begin();
-            let mut reply = self.answer(request).await.map(|body| self.activity.whole(busy, body));
+            let mut reply = self.answer(request).await;
+            message::name_status(&mut reply);
+            let mut reply = reply.map(|body| self.activity.whole(busy, body));
             if config.close_connections {
                 reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -193,7 +196,11 @@ impl Client {
 
     async fn answer(&self, request: Request<Incoming>) -> Reply {
         let Self { gateway, sockets, address, door, activity, .. } = self;
-        front_door::answer(gateway, sockets, request, address, *door, &activity.uploads).await
+        // What hooks make of the method is not what the client waits for.
+        let asked_head = request.method() == Method::HEAD;
+        let mut reply = front_door::answer(gateway, sockets, request, address, *door, &activity.uploads).await;
+        message::end_with_head(asked_head, &mut reply);
+        reply
     }
 
     /// Done when the connection should end; an error if that cannot wait for requests under way.
@@ -242,9 +249,9 @@ impl Client {
 }
 
 /// An address as headers and logs have it; IPv4 stays IPv4 on a socket for both.
-fn address(peer: IpAddr, trust: &Trust) -> exchange::Client {
+fn address(peer: IpAddr, trust: &Trust, tls: bool) -> exchange::Client {
     let peer = peer.to_canonical();
     let depth = trust.believes(peer).then_some(trust.depth);
     let peer = HeaderValue::from_str(&peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-    exchange::Client { peer, depth, certificate: None }
+    exchange::Client { peer, depth, tls, certificate: None }
 }

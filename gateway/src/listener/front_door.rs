@@ -36,7 +36,7 @@ pub(super) async fn answer(
     let notes = Notes::start();
     let upgrade = if gateway.config.http.upgrades { Upgrade::wished(&mut request) } else { None };
     let (parts, incoming) = request.into_parts();
-    let head = match Head::new(parts) {
+    let head = match Head::received(parts) {
         Ok(head) => head,
         Err(error) => {
             tracing::debug!(%error, "a request's head is malformed");
@@ -99,9 +99,10 @@ pub(super) async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, 
     let mut access = Access::new(&api.id, exchange);
     let (outcome, last) = run(gateway, sockets, api, &mut access.exchange).await;
     let overrides = [last.as_deref().unwrap_or(api).chain.overrides.as_ref(), gateway.config.error_overrides.as_ref()];
-    let answers = Answers { pages: &gateway.pages, overrides: Layers(overrides), exchange: &access.exchange };
+    let answers = Answers { pages: &gateway.shared.pages, overrides: Layers(overrides), exchange: &access.exchange };
+    let proxied = outcome.is_ok();
     let (mut reply, failure) = match outcome {
-        Ok(reply) => (answers.of_upstream(reply).await, None),
+        Ok(reply) => (reply, None),
         Err(Stop::Answer(reply)) => (*reply, None),
         Err(Stop::Refusal(refusal)) => {
             let Refusal { status, text, headers, .. } = *refusal;
@@ -119,7 +120,10 @@ pub(super) async fn serve(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, 
         access.because(failure);
     }
     if let Some(told) = access.exchange.passage.reply_headers.take() {
-        cors::tell(*told, reply.headers_mut());
+        match proxied {
+            true => cors::tell(*told, reply.headers_mut()),
+            false => cors::tell_beside(&told, reply.headers_mut()),
+        }
     }
     let told = gateway.config.limits.headers == RateHeaders::Rates;
     if let Some(rate) = access.exchange.standing.rate.filter(|_| told) {

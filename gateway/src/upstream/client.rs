@@ -12,9 +12,11 @@ use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use thiserror::Error;
+use tokio::time::timeout;
 
 use super::UpstreamError;
 use super::connect::{Connector, LookupError, Sender};
+use super::fault::Fault;
 use super::origin::Origin;
 use super::pool::{Lease, Pool, Shelf};
 use super::transport::Transport;
@@ -44,6 +46,9 @@ pub enum ClientError {
     /// Not within the limit.
     #[error("no response head in time")]
     Timeout,
+    /// There was no connection within the limit.
+    #[error("no connection in time")]
+    NotConnected,
     /// There is no connection.
     #[error(transparent)]
     Connect(Box<dyn Error + Send + Sync>),
@@ -69,35 +74,17 @@ impl Client {
         self.pool.sweep();
     }
 
-    /// Sends a request and waits for the head of its response.
-    pub(super) async fn send(&self, to: &Origin, request: Request<Body>) -> Result<Answer, ClientError> {
-        // Pinned here, it is not moved into the timeout.
-        let attempt = pin!(self.send_unlimited(to, request));
-        match tokio::time::timeout(self.timeout, attempt).await {
-            Ok(result) => result,
-            Err(_) => {
-                if to.transport.may_multiplex() {
-                    // The connection may lead nowhere any more; who waits on it still may go on waiting.
-                    self.pool.shelf(to).forget_shared();
-                }
-                Err(ClientError::Timeout)
-            }
-        }
-    }
-
-    /// A kept connection may have ended unnoticed; a request that it did not take goes to a new one.
-    async fn send_unlimited(&self, to: &Origin, mut request: Request<Body>) -> Result<Answer, ClientError> {
+    /// Sends a request and waits for the head of its response; a connection that is not there yet has as
+    /// long again to be made. A kept connection may have ended unnoticed; a request that it did not take
+    /// goes to a new one.
+    pub(super) async fn send(&self, to: &Origin, mut request: Request<Body>) -> Result<Answer, ClientError> {
         let shelf = self.pool.shelf(to);
-        while let Some(mut lease) = shelf.take() {
-            if lease.sender.ready().await.is_err() {
-                continue;
-            }
-            match lease.sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, Some(lease))),
-                Err(mut failed) => match failed.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(failed.into_error().into()),
-                },
+        while let Some(lease) = shelf.take() {
+            // Pinned here, it is not moved into the timeout.
+            let attempt = pin!(over_kept(lease, request));
+            match timeout(self.timeout, attempt).await.map_err(|_| ClientError::Timeout)?? {
+                Attempt::Answered(answer) => return Ok(answer),
+                Attempt::NotTaken(unsent) => request = unsent,
             }
         }
         // Rare and large: it must not make every request's future large.
@@ -106,12 +93,30 @@ impl Client {
 
     async fn send_anew(&self, to: &Origin, shelf: &Arc<Shelf>, request: Request<Body>) -> Result<Answer, ClientError> {
         if to.transport.may_multiplex() {
-            return self.send_multiplexed(to, shelf, request).await;
+            let answer = self.send_multiplexed(to, shelf, request).await;
+            if matches!(answer, Err(ClientError::Timeout)) {
+                // The connection may lead nowhere any more; who waits on it still may go on waiting.
+                shelf.forget_shared();
+            }
+            return answer;
         }
-        match self.connector.connect(to).await? {
-            Sender::Http1(sender) => over_http1(shelf.lease(sender), request).await,
-            Sender::Http2(sender) => over_http2(sender, to, request).await,
+        match self.connected(self.connector.connect(to)).await? {
+            Sender::Http1(sender) => self.in_time(over_http1(shelf.lease(sender), request)).await,
+            Sender::Http2(sender) => self.in_time(over_http2(sender, to, request)).await,
         }
+    }
+
+    /// A connection, if there is one within the limit.
+    async fn connected(
+        &self,
+        connecting: impl Future<Output = Result<Sender, ClientError>>,
+    ) -> Result<Sender, ClientError> {
+        timeout(self.timeout, connecting).await.unwrap_or(Err(ClientError::NotConnected))
+    }
+
+    /// An answer, if there is one within the limit.
+    async fn in_time<T>(&self, sending: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+        timeout(self.timeout, sending).await.unwrap_or(Err(ClientError::Timeout))
     }
 
     /// All requests of a worker share one connection if it speaks HTTP/2.
@@ -123,7 +128,7 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         while let Some(mut sender) = shelf.shared() {
             dress(to, &mut request)?;
-            match sender.try_send_request(request).await {
+            match self.in_time(async { Ok(sender.try_send_request(request).await) }).await? {
                 Ok(response) => return Ok((response, None)),
                 Err(mut failed) => {
                     shelf.forget_closed();
@@ -134,23 +139,45 @@ impl Client {
                 }
             }
         }
-        let connecting = shelf.connecting().await;
-        if let Some(sender) = shelf.shared() {
-            drop(connecting);
-            return over_http2(sender, to, request).await;
-        }
-        match self.connector.connect(to).await? {
+        match self.connected(self.join(to, shelf)).await? {
             Sender::Http1(sender) => {
-                drop(connecting);
                 undress(&mut request)?;
-                over_http1(shelf.lease(sender), request).await
+                self.in_time(over_http1(shelf.lease(sender), request)).await
             }
-            Sender::Http2(sender) => {
-                shelf.share(sender.clone());
-                drop(connecting);
-                over_http2(sender, to, request).await
-            }
+            Sender::Http2(sender) => self.in_time(over_http2(sender, to, request)).await,
         }
+    }
+
+    /// A connection that others share, made by one of them.
+    async fn join(&self, to: &Origin, shelf: &Shelf) -> Result<Sender, ClientError> {
+        let _connecting = shelf.connecting().await;
+        if let Some(sender) = shelf.shared() {
+            return Ok(Sender::Http2(sender));
+        }
+        let sender = self.connector.connect(to).await?;
+        if let Sender::Http2(sender) = &sender {
+            shelf.share(sender.clone());
+        }
+        Ok(sender)
+    }
+}
+
+/// What came of a kept connection.
+enum Attempt {
+    Answered(Answer),
+    NotTaken(Request<Body>),
+}
+
+async fn over_kept(mut lease: Lease, request: Request<Body>) -> Result<Attempt, ClientError> {
+    if lease.sender.ready().await.is_err() {
+        return Ok(Attempt::NotTaken(request));
+    }
+    match lease.sender.try_send_request(request).await {
+        Ok(response) => Ok(Attempt::Answered((response, Some(lease)))),
+        Err(mut failed) => match failed.take_message() {
+            Some(unsent) => Ok(Attempt::NotTaken(unsent)),
+            None => Err(failed.into_error().into()),
+        },
     }
 }
 
@@ -201,25 +228,27 @@ impl ClientError {
             let refused = error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM);
             return error.is_io() || (error.is_remote() && refused);
         }
-        error.is_incomplete_message() || kind(error) == Some(io::ErrorKind::ConnectionReset)
+        error.is_incomplete_message()
+            || of_socket(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
     }
 
     /// The same as a fact about an upstream.
     pub(super) fn about(self, authority: &Authority) -> UpstreamError {
         let authority = authority.clone();
-        let error: &(dyn Error + 'static) = match &self {
+        let (error, otherwise): (&(dyn Error + 'static), _) = match &self {
             Self::Timeout => return UpstreamError::Timeout(authority),
+            Self::NotConnected => {
+                let reason = "it took no connection within proxy_default_timeout".to_owned();
+                return UpstreamError::Broken { authority, reason, fault: Fault::Late };
+            }
             Self::Http(error) if error.is_user() => return UpstreamError::Body(deepest(error)),
-            Self::Http(error) => error,
-            Self::Connect(error) => &**error,
+            Self::Http(error) => (error, Fault::Protocol),
+            Self::Connect(error) => (&**error, Fault::Connection),
         };
-        if kind(error) == Some(io::ErrorKind::TimedOut) {
-            return UpstreamError::Timeout(authority);
-        }
         if let Some(lookup) = sources(error).find_map(|source| source.downcast_ref::<LookupError>()) {
             return UpstreamError::Lookup { authority, reason: lookup.to_string() };
         }
-        UpstreamError::Broken { authority, reason: deepest(error) }
+        UpstreamError::Broken { authority, reason: deepest(error), fault: Fault::of(of_socket(error), otherwise) }
     }
 }
 
@@ -228,9 +257,9 @@ fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dy
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }
 
-/// What the system calls it, if it was the system's.
-fn kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
-    sources(error).find_map(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind)
+/// What was said of a socket, if it was that.
+fn of_socket<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    sources(error).find_map(|source| source.downcast_ref())
 }
 
 fn deepest(error: &(dyn Error + 'static)) -> String {

@@ -7,6 +7,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 
 use super::pool::Lease;
 use crate::exchange::{Body, Gunzip, Head, Reply, Streaming};
@@ -15,6 +16,8 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("Outrigger/", env!("CARGO_PKG_VERSION")));
+
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
 const HOP_BY_HOP: [HeaderName; 9] = [
     CONNECTION,
@@ -33,20 +36,22 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     HOP_BY_HOP.contains(name)
 }
 
-/// Removes hop-by-hop headers and those that `Connection` names; `TE: trailers` stays.
+/// Removes hop-by-hop headers and those that `Connection` names; of `TE` only `trailers` stays.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     // Most messages have none: one walk over the names is cheaper than a look-up for each.
     if !headers.keys().any(is_hop_by_hop) {
         return;
     }
     let named: Vec<HeaderName> = headers.get_all(CONNECTION).iter().flat_map(names).collect();
+    let trailers = headers.get_all(TE).iter().flat_map(names).any(|coding| coding == "trailers");
     for name in named {
         headers.remove(name);
     }
     for name in &HOP_BY_HOP {
-        if !(name == TE && headers.get(TE).is_some_and(|te| te == "trailers")) {
-            headers.remove(name);
-        }
+        headers.remove(name);
+    }
+    if trailers {
+        headers.insert(TE, TRAILERS);
     }
 }
 
@@ -114,11 +119,12 @@ fn forwarded_for(headers: &mut HeaderMap, client: &HeaderValue) {
     }
 }
 
-/// The upstream's reply as hooks see it: without framing, and unpacked if it was us who asked for gzip.
+/// The upstream's reply as hooks see it: without framing, in no words of its own for the status, and unpacked if it was us who asked for gzip.
 pub(super) fn incoming(response: Response<Incoming>, lease: Option<Lease>, asked_gzip: bool) -> Reply {
     let (mut parts, incoming) = response.into_parts();
     // An old upstream must not cost the client its kept connection.
     parts.version = Version::HTTP_11;
+    parts.extensions.remove::<ReasonPhrase>();
     parts.headers.remove(TRANSFER_ENCODING);
     let body = if asked_gzip && is_gzip(&parts.headers) {
         parts.headers.remove(CONTENT_ENCODING);
@@ -174,9 +180,10 @@ mod tests {
         let left = |te: &'static str| {
             let mut headers = map(&[("te", te)]);
             strip_hop_by_hop(&mut headers);
-            headers.len()
+            headers.remove(TE)
         };
-        assert_eq!((left("trailers"), left("gzip")), (1, 0));
+        assert_eq!([left("trailers"), left("gzip, Trailers")], [Some(TRAILERS), Some(TRAILERS)]);
+        assert_eq!(left("gzip"), None);
     }
 
     #[test]

@@ -89,9 +89,14 @@ impl<'a> Planner<'a> {
             false => (listed, proxy.check_host_against_uptime_tests),
         };
         let named = targets.iter().enumerate().map(|(at, target)| {
-            let path =
-                if listed.is_empty() { "proxy.target_url".to_owned() } else { format!("proxy.target_list[{at}]") };
-            self.destination(target, tested, &path)
+            if listed.is_empty() {
+                return self.destination(target, tested, "proxy.target_url");
+            }
+            let path = format!("proxy.target_list[{at}]");
+            match (target.contains("://"), self.definition.protocol.as_str()) {
+                (true, _) | (false, "") => self.destination(target, tested, &path),
+                (false, protocol) => self.destination(&format!("{protocol}://{target}"), tested, &path),
+            }
         });
         Ok(Balance::new(named.collect::<Result<_, _>>()?))
     }

@@ -68,7 +68,8 @@ mod tests {
     fn exchange() -> Exchange {
         let request = Request::get("/x").header("host", "h").header("x-kind", "a");
         let head = Head::new(request.body(()).unwrap().into_parts().0).unwrap();
-        let client = Client { peer: HeaderValue::from_static("10.0.0.1"), depth: Some(0), certificate: None };
+        let client =
+            Client { peer: HeaderValue::from_static("10.0.0.1"), depth: Some(0), tls: false, certificate: None };
         let (upgrade, session, standing, context) = (None, None, Standing::default(), None);
         let (passage, notes, body) = (Passage::default(), Notes::start(), Body::empty());
         Exchange { head, body, upgrade, session, standing, passage, client, context, notes }

@@ -14,6 +14,7 @@ use crate::chain::cache::{Cache, Shelf};
 use crate::chain::cors::Cors;
 use crate::chain::endpoints::{Endpoints, Place};
 use crate::chain::gate::Gate;
+use crate::chain::instead::Instead;
 use crate::chain::monitor::{Kind, Monitor};
 use crate::chain::plan::{Plan, Replies};
 use crate::chain::report::Reports;
@@ -23,6 +24,7 @@ use crate::chain::timeouts::Timeouts;
 use crate::chain::{ApiLimit, HeaderChange, Limits, Organisation, breaker, expiry, rewrite, schema};
 use crate::config::Config;
 use crate::definition::{Definition, ExtendedPaths, HeaderTransform, VersionInfo};
+use crate::error::Overrides;
 use crate::exchange::{Memory, Scope, Template};
 use crate::hook::HookType;
 use crate::pattern::ListenPath;
@@ -44,6 +46,7 @@ pub(super) struct Parts<'a> {
     pub(super) organisation: Option<Arc<Organisation>>,
     pub(super) certificates: Option<Arc<Welcome>>,
     pub(super) upstreams: Planner<'a>,
+    pub(super) overrides: Option<&'a Arc<Overrides>>,
 }
 
 /// A version and where it stands.
@@ -75,6 +78,8 @@ impl Parts<'_> {
             breakers: self.breakers(&version)?.map(Box::new),
             replies,
             response: self.hooks.list(HookType::Response, "response", &self.definition.custom_middleware.response)?,
+            instead: Instead::of(self.overrides, self.config.error_overrides.as_ref(), &self.shared.pages)
+                .map(Box::new),
             headers: self.config.limits.headers,
         })
     }
@@ -245,14 +250,13 @@ impl Parts<'_> {
     /// The headers of the version, and then those of each `header_injector`.
     fn reply_headers(&self, version: &Version<'_>) -> Result<Vec<HeaderChange>, CompileError> {
         let mut changes = Vec::new();
-        if version.info.global_response_headers_disabled {
-            return Ok(changes);
+        if !version.info.global_response_headers_disabled {
+            changes.extend(HeaderChange::compile(
+                (&version.at("global_response_headers_remove"), &version.info.global_response_headers_remove),
+                (&version.at("global_response_headers"), &version.info.global_response_headers),
+                self.scope,
+            )?);
         }
-        changes.extend(HeaderChange::compile(
-            (&version.at("global_response_headers_remove"), &version.info.global_response_headers_remove),
-            (&version.at("global_response_headers"), &version.info.global_response_headers),
-            self.scope,
-        )?);
         let processors = self.definition.response_processors.iter().enumerate();
         for (at, processor) in processors.filter(|(_, processor)| processor.name == "header_injector") {
             let path = |key: &str| format!("response_processors[{at}].options.{key}");

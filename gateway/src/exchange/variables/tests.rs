@@ -17,7 +17,7 @@ const FORMS: Memory = Memory { forms: true, claims: false };
 fn exchange(request: http::request::Builder, body: &'static str) -> Exchange {
     let head = Head::new(request.body(()).unwrap().into_parts().0).unwrap();
     let (upgrade, session, standing, context) = (None, None, Standing::default(), None);
-    let client = Client { peer: HeaderValue::from_static("10.0.0.1"), depth: Some(0), certificate: None };
+    let client = Client { peer: HeaderValue::from_static("10.0.0.1"), depth: Some(0), tls: false, certificate: None };
     let (notes, passage) = (Notes::start(), Passage::default());
     Exchange { head, body: Body::whole(body), upgrade, session, standing, passage, client, context, notes }
 }
