@@ -3,7 +3,7 @@
 use outrigger_plugin::{AuthRequest, HookResult, Plugin, Request, Session};
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Setup, Upstream, api, request, serve};
+use crate::harness::{Gateway, Setup, Upstream, Wire, api, request, serve};
 
 /// Sends what comes to this path there.
 fn rewrite(path: &str, to: &str) -> Value {
@@ -86,5 +86,36 @@ async fn a_request_does_not_go_round_for_ever() {
         let error = format!("Loop level too deep. Found more than {most} loops in single request");
         assert_eq!((answer.status(), answer.error()), (500, error));
     }
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_that_a_client_or_a_definition_says_keeps_a_request_going_round() {
+    let upstream = Upstream::start().await;
+    let round = json!({"definition": {
+        "enabled": true, "name": "v1", "default": "self", "location": "header", "key": "ver", "versions": {"v2": "family"},
+    }});
+    let setup = Setup::new()
+        .api(api(&upstream).named("round").with(rewrite("/", "tyk://self/again/$1")))
+        .api(api(&upstream).named("family").with(round));
+    let gateway = Gateway::start(setup).await;
+    for request in [request("GET", "/round/x?loop_limit=4000000000"), request("GET", "/family/x").header("ver", "v2")] {
+        let answer = gateway.send(request, "").await;
+        let error = "Loop level too deep. Found more than 100 loops in single request".to_owned();
+        assert_eq!((answer.status(), answer.error()), (500, error));
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn only_rewrites_and_hooks_send_requests_to_other_apis() {
+    let upstream = Upstream::start().await;
+    let setup = Setup::new()
+        .api(api(&upstream).named("open"))
+        .api(api(&upstream).named("inner").with(json!({"internal": true})));
+    let gateway = Gateway::start(setup).await;
+    let mut client = Wire::connect(gateway.address).await;
+    client.send("GET tyk://inner/x HTTP/1.1\r\nHost: open\r\n\r\n").await;
+    assert!(client.head().await.starts_with("HTTP/1.1 400 "));
     assert!(upstream.requests().is_empty());
 }

@@ -27,7 +27,7 @@ use crate::session::{Session, State};
 use crate::sockets::Sockets;
 
 /// The metadata entry in which a session names its own key id.
-const SESSION_ID: &str = "TykJWTSessionID";
+pub(super) const SESSION_ID: &str = "TykJWTSessionID";
 
 /// Authentication by a JWT.
 #[derive(Debug)]

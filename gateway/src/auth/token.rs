@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::binding;
 use super::credential::{Source, strip_bearer};
 use super::error::{AuthError, TokenError};
+use super::jwt;
 use super::keys::Keys;
 use super::lookup::Lookup;
 use crate::certificate::Shown;
@@ -57,7 +58,8 @@ impl TokenAuth {
             return Ok(self.by_certificate(shown, sockets).await?);
         };
         let found = self.lookup.find(&sockets.store, strip_bearer(&credential)).await;
-        let session = found.ok_or(AuthError::from(TokenError::Unknown))?;
+        let session = found.filter(|session| !is_proven_otherwise(session));
+        let session = session.ok_or(AuthError::from(TokenError::Unknown))?;
         let id = session.state.certificate.as_str();
         let alone = self.certificate == Certificate::Optional && shown.is_none();
         if self.certificate != Certificate::Ignored && !id.is_empty() && !alone {
@@ -75,4 +77,10 @@ impl TokenAuth {
         let found = self.lookup.find(&sockets.store, &id).await;
         Ok(found.ok_or(TokenError::OtherCertificate)?)
     }
+}
+
+/// Whether a session is its owner's only with a password or a signed token: its key is no more than a name.
+fn is_proven_otherwise(session: &Session) -> bool {
+    let state = &session.state;
+    !state.basic_auth_data.password.is_empty() || state.meta_data.contains_key(jwt::SESSION_ID)
 }

@@ -51,7 +51,7 @@ impl Limits {
         // A request that came back has been counted.
         let counts = !exchange.passage.returned;
         grant.check_url(method, &head.target, &self.listen_path)?;
-        let rate = grant.rate(method, || self.listen_path.strip(&head.target)).filter(|_| self.rate && counts);
+        let rate = grant.rate(method, || self.listen_path.below(&head.target)).filter(|_| self.rate && counts);
         let quota = grant.quota.as_ref().filter(|_| self.quota && counts);
         let counted = self.limiter.count(Charge { rate, throttle: grant.throttle, quota }, store).await;
         let counted = counted.map_err(|uncounted| uncounted.refuse(Denied::Rate, Denied::Quota))?;

@@ -31,6 +31,12 @@ impl Budget {
         self.limit.store(bytes, Ordering::Relaxed);
     }
 
+    /// Bytes that count until the last of their clones is gone; nothing if there is no room for them.
+    pub fn hold(&'static self, bytes: Bytes) -> Option<Bytes> {
+        let mut share = self.share();
+        share.grow(bytes.len()).then(|| share.hold(bytes))
+    }
+
     pub(super) fn share(&self) -> Share<'_> {
         Share { budget: self, size: 0 }
     }

@@ -1,10 +1,14 @@
 //! Everything of a request before its body.
 
-use http::header::{CACHE_CONTROL, COOKIE, HOST, PRAGMA, TE, TRAILER, TRANSFER_ENCODING};
+use http::header::{CACHE_CONTROL, CONNECTION, COOKIE, HOST, PRAGMA, TE, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, request};
 use thiserror::Error;
 
 use super::target::{Target, TargetError};
+use crate::upstream::is_hop_by_hop;
+
+/// What proxies in front tell of the client: no client may take that away.
+const OF_THE_CLIENT: [&str; 2] = ["x-forwarded-for", "x-real-ip"];
 
 /// The head as the chain sees and edits it.
 #[derive(Clone, Debug)]
@@ -61,11 +65,21 @@ pub enum HeadError {
     /// HTTP/1.1 wants one, even beside an absolute target.
     #[error("an HTTP/1.1 request must name one host, and this one names {0}")]
     Hosts(usize),
+    /// A client may not name where only rewrites and hooks send requests.
+    #[error("a request for {0:?} does not belong here: only http and https do")]
+    Scheme(String),
 }
 
 impl Head {
     /// A client's head as the HTTP codec parsed it.
     pub fn received(mut parts: request::Parts) -> Result<Self, HeadError> {
+        // HTTP/2 writes the scheme beside the path, where it decides nothing.
+        if let Some(scheme) = parts.uri.scheme_str().filter(|_| parts.version != Version::HTTP_2)
+            && !["http", "https"].contains(&scheme)
+        {
+            return Err(HeadError::Scheme(scheme.to_owned()));
+        }
+        end_named_hops(&mut parts.headers);
         let before = parts.headers.len();
         let host = parts.headers.remove(HOST);
         match before - parts.headers.len() {
@@ -134,6 +148,28 @@ impl Head {
     }
 }
 
+/// Ends what a client's `Connection` names where it begins: later, what hooks and header changes set
+/// under these names would go as well.
+fn end_named_hops(headers: &mut HeaderMap) {
+    if !headers.contains_key(CONNECTION) {
+        return;
+    }
+    let lines = headers.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
+    let options = lines.flat_map(|line| line.split(',')).map(|option| option.trim().to_ascii_lowercase());
+    let of_protocol = |option: &String| option == "close" || option.parse().is_ok_and(|name| is_hop_by_hop(&name));
+    let (kept, named): (Vec<_>, Vec<_>) = options.partition(of_protocol);
+    if named.is_empty() {
+        return;
+    }
+    for name in named.iter().filter(|name| !OF_THE_CLIENT.contains(&&***name)) {
+        headers.remove(name.as_str());
+    }
+    headers.remove(CONNECTION);
+    if let Some(kept) = HeaderValue::try_from(kept.join(", ")).ok().filter(|kept| !kept.is_empty()) {
+        headers.insert(CONNECTION, kept);
+    }
+}
+
 /// The path that an HTTP/2 client asked for: scheme and host came beside it, not in it. One that asks
 /// for none, or for a tunnel, breaks the rules.
 fn origin_form(uri: Uri) -> Result<Uri, TargetError> {
@@ -196,6 +232,34 @@ mod tests {
         );
         let plain = head(http::Request::get("/x").header("host", "[::1]:8080"));
         assert_eq!(plain.host_name(), "[::1]");
+    }
+
+    #[test]
+    fn only_http_and_https_can_be_asked_for() {
+        let head = |target: &str, version| {
+            let request = http::Request::get(target).version(version).header("host", "h").body(()).unwrap();
+            Head::received(request.into_parts().0)
+        };
+        for target in ["tyk://int/pub/x", "TYK://int/", "ftp://h/"] {
+            assert!(matches!(head(target, Version::HTTP_11), Err(HeadError::Scheme(_))), "{target}");
+            assert_eq!(head(target, Version::HTTP_2).unwrap().target.origin(), None, "{target}");
+        }
+        assert!(head("http://h/x", Version::HTTP_11).is_ok() && head("https://h/x", Version::HTTP_11).is_ok());
+    }
+
+    #[test]
+    fn what_connection_names_ends_here_but_not_what_proxies_tell() {
+        let left = |connection: &str| {
+            let request = http::Request::get("/x").header("host", "h").header("connection", connection);
+            let request = request.header("x-caller", "me").header("x-real-ip", "10.0.0.1").body(()).unwrap();
+            let headers = Head::received(request.into_parts().0).unwrap().headers;
+            let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap().to_owned());
+            [text("connection"), text("x-caller"), text("x-real-ip")]
+        };
+        let [me, ip] = ["me", "10.0.0.1"].map(|text| Some(text.to_owned()));
+        assert_eq!(left("Close, X-Caller, X-Real-IP"), [Some("close".to_owned()), None, ip.clone()]);
+        assert_eq!(left("x-caller"), [None, None, ip.clone()]);
+        assert_eq!(left("Keep-Alive, Upgrade"), [Some("Keep-Alive, Upgrade".to_owned()), me, ip]);
     }
 
     #[test]

@@ -48,7 +48,17 @@ fn wished(headers: &HeaderMap) -> Option<&HeaderValue> {
     let names_it = |value: &HeaderValue| {
         value.to_str().is_ok_and(|list| list.split(',').any(|name| name.trim().eq_ignore_ascii_case("upgrade")))
     };
-    headers.get(UPGRADE).filter(|_| headers.get_all(CONNECTION).iter().any(names_it))
+    let protocol = headers.get(UPGRADE).filter(|_| headers.get_all(CONNECTION).iter().any(names_it));
+    protocol.filter(|protocol| !names_http(protocol))
+}
+
+/// Requests in another version of HTTP would go past every check.
+fn names_http(protocols: &HeaderValue) -> bool {
+    let is_http = |protocol: &str| {
+        let name = protocol.trim().to_ascii_lowercase();
+        ["h2", "http", "tls"].iter().any(|http| name.starts_with(http))
+    };
+    protocols.to_str().is_ok_and(|protocols| protocols.split(',').any(is_http))
 }
 
 #[cfg(test)]
@@ -66,6 +76,9 @@ mod tests {
         let websocket = ("upgrade", "websocket");
         for connection in ["Upgrade", "upgrade", "keep-alive, Upgrade", " UPGRADE ,x"] {
             assert_eq!(wished(&[websocket, ("connection", connection)]).unwrap(), "websocket", "{connection}");
+        }
+        for protocol in ["h2c", "websocket, H2C", "HTTP/2.0", "TLS/1.0"] {
+            assert_eq!(wished(&[("upgrade", protocol), ("connection", "upgrade")]), None, "{protocol}");
         }
         for headers in [&[websocket][..], &[("connection", "upgrade")], &[websocket, ("connection", "close")]] {
             assert_eq!(wished(headers), None, "{headers:?}");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::Gateway;
 use super::front_door::{moved, no_room, serve, text as plain, unclean};
 use crate::api::Api;
-use crate::exchange::{Body, Exchange, Head, Notes, Passage, ReadError, Reply, Standing, canonical};
+use crate::exchange::{Body, Exchange, HELD, Head, Notes, Passage, ReadError, Reply, Standing, canonical};
 use crate::json;
 use crate::sockets::Sockets;
 
@@ -21,7 +22,9 @@ const PLACES: [&str; 2] = ["/tyk/batch/", "/tyk/batch"];
 /// The longest batch, in bytes.
 const LONGEST: u64 = 8 << 20;
 /// The longest body of a reply to one of its parts.
-const LONGEST_REPLY: u64 = 2 << 20;
+const LONGEST_REPLY: usize = 2 << 20;
+/// The longest bodies of all its replies together: as JSON they may be six times as long.
+const LONGEST_REPLIES: usize = 16 << 20;
 /// The most parts.
 const PARTS: usize = 100;
 /// How many parts are under way at once.
@@ -80,7 +83,8 @@ pub(super) async fn answer(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api,
         return refuse(StatusCode::BAD_REQUEST, &format!("Batch request has more than {PARTS} parts"), &exchange);
     }
     let at_once = if batch.suppress_parallel_execution { 1 } else { AT_ONCE };
-    let parts = stream::iter(batch.requests).map(|part| run(gateway, sockets, api, &exchange, part));
+    let room = AtomicUsize::new(LONGEST_REPLIES);
+    let parts = stream::iter(batch.requests).map(|part| run(gateway, sockets, api, &exchange, part, &room));
     whole(&parts.buffered(at_once).collect::<Vec<_>>().await)
 }
 
@@ -90,12 +94,20 @@ fn read(body: &Bytes) -> Option<Batch> {
 
 fn whole(replies: &[Answered]) -> Reply {
     let text = json::go_escaped(serde_json::to_string(replies).unwrap_or_default());
+    let Some(text) = HELD.hold(text.into()) else { return no_room() };
     let mut reply = Reply::new(Body::whole(text));
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     reply
 }
 
-async fn run(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, batch: &Exchange, part: Part) -> Answered {
+async fn run(
+    gateway: &Gateway,
+    sockets: &Arc<Sockets>,
+    api: &Api,
+    batch: &Exchange,
+    part: Part,
+    room: &AtomicUsize,
+) -> Answered {
     let relative_url = part.relative_url.clone();
     let reply = match request(batch, part) {
         Some(exchange) => match unclean(&exchange.head.target.decoded_path()) {
@@ -104,7 +116,7 @@ async fn run(gateway: &Gateway, sockets: &Arc<Sockets>, api: &Api, batch: &Excha
         },
         None => plain(StatusCode::BAD_REQUEST, "400 Bad Request"),
     };
-    told(relative_url, reply).await
+    told(relative_url, reply, room).await
 }
 
 /// A part as a request; nothing, if it cannot be one.
@@ -137,14 +149,23 @@ fn request(batch: &Exchange, Part { method, headers, body, relative_url }: Part)
     Some(Box::new(Exchange { head, body, upgrade, session, standing, passage, client, context, notes }))
 }
 
-async fn told(relative_url: String, mut reply: Reply) -> Answered {
+async fn told(relative_url: String, mut reply: Reply, room: &AtomicUsize) -> Answered {
     let mut headers = BTreeMap::<_, Vec<_>>::new();
     for (name, value) in reply.headers() {
         headers.entry(canonical(name)).or_default().push(lossy(value.as_bytes()));
     }
     let code = reply.status().as_u16();
-    match reply.body_mut().read(Some(LONGEST_REPLY)).await {
-        Ok(body) => Answered { relative_url, code, headers, body: body.clone() },
+    let longest = LONGEST_REPLY.min(room.load(Ordering::Relaxed));
+    let read = match reply.body_mut().read(Some(longest as u64)).await {
+        Ok(body) if body.len() > longest => Err(ReadError::TooLarge),
+        read => read.cloned(),
+    };
+    match read {
+        Ok(body) => {
+            let _ =
+                room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| Some(room.saturating_sub(body.len())));
+            Answered { relative_url, code, headers, body }
+        }
         Err(error) => {
             tracing::warn!(%error, relative_url, "the reply to a part of a batch could not be read");
             let body = Bytes::from_static(b"the reply is too long or broke off");

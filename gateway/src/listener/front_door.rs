@@ -11,15 +11,18 @@ use super::answers::Answers;
 use super::entrance::Door;
 use super::{Gateway, batch};
 use crate::api::Api;
-use crate::chain::{End, cors};
+use crate::chain::{End, LoopError, cors};
 use crate::config::RateHeaders;
 use crate::control;
-use crate::error::{Layers, Refusal, Stop};
+use crate::error::{Failure, Layers, Refusal, Stop};
 use crate::exchange::{
     Body, Client, Exchange, Flow, Head, Notes, Passage, ReadError, Reply, Standing, Streaming, Upgrade,
 };
 use crate::sockets::Sockets;
 use crate::telemetry::Access;
+
+/// How many chains one request may go through, whatever its target or definitions allow.
+const MOST_CHAINS: u32 = 100;
 
 /// Answers one request.
 pub(super) async fn answer(
@@ -142,7 +145,7 @@ async fn run(
     exchange: &mut Exchange,
 ) -> (Result<Reply, Stop>, Option<Arc<Api>>) {
     let mut other: Option<Arc<Api>> = None;
-    loop {
+    for _ in 0..MOST_CHAINS {
         let chain = &other.as_deref().unwrap_or(api).chain;
         let end = chain.run(exchange, sockets).await;
         chain.report(end.as_ref().err(), exchange).await;
@@ -154,7 +157,10 @@ async fn run(
                 Err(failure) => return (Err(failure.into()), other),
             },
         }
+        // Who goes round lets others go first.
+        tokio::task::yield_now().await;
     }
+    (Err(Failure::from(LoopError::TooDeep(MOST_CHAINS)).into()), other)
 }
 
 /// The path that an unclean one should have been: rooted, without empty, `.` and `..` segments.

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use http::HeaderName;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE};
 
 use crate::exchange::Exchange;
 
@@ -23,10 +23,13 @@ pub(super) fn key(version: &str, exchange: &Exchange, host: bool, headers: &[Hea
     parts.add(pending.and_then(|pending| pending.target.as_ref()).map_or("", |target| target.as_str()));
     match session {
         Some(session) => parts.add(&*session.key.id),
-        None => parts.add(&*exchange.client.address(&head.headers)),
+        None => {
+            parts.add(&exchange.client.peer);
+            parts.add(&*exchange.client.address(&head.headers));
+        }
     }
     parts.add(if session.is_some() { "key" } else { "address" });
-    for name in [AUTHORIZATION].iter().chain(headers) {
+    for name in [AUTHORIZATION, COOKIE].iter().chain(headers) {
         for value in head.headers.get_all(name) {
             parts.add(value);
         }
@@ -106,6 +109,8 @@ mod tests {
             key_of(|exchange| session(exchange, "10.0.0.1")),
             header("x-real-ip", "10.0.0.2"),
             header("authorization", "a"),
+            header("cookie", "a"),
+            key_of(|exchange| exchange.client.peer = HeaderValue::from_static("10.0.0.3")),
             header("x-kind", "b"),
             pending(Some("/y"), None),
             pending(None, Some("HEAD")),
