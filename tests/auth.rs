@@ -66,6 +66,16 @@ async fn a_stored_key_opens_the_api_from_header_parameter_or_cookie() {
 }
 
 #[tokio::test]
+async fn the_name_of_a_user_with_a_password_is_no_token() {
+    let upstream = Upstream::start().await;
+    let gateway = start(protected(&upstream, json!({}))).await;
+    key(&gateway, "/tyk/keys/bob", json!({})).await;
+    key(&gateway, "/tyk/keys/ann", json!({"basic_auth_data": {"password": "pw"}})).await;
+    let status = async |token: &str| with(&gateway, "Authorization", token).await.status();
+    assert_eq!([status("bob").await, status("ann").await], [200, 403]);
+}
+
+#[tokio::test]
 async fn a_user_gets_in_with_the_right_password_only() {
     let upstream = Upstream::start().await;
     let gateway = start(protected(&upstream, json!({"use_basic_auth": true, "name": "Shop"}))).await;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http::Response;
+use http_body_util::Full;
 use outrigger_plugin::{HookResult, Plugin, Request};
 use serde_json::{Value, json};
 
@@ -83,4 +85,21 @@ async fn what_is_no_batch_is_refused_and_what_is_none_to_the_api_goes_on() {
 
     assert_eq!(gateway.post("/plain/tyk/batch/", "{}").await.text(), "hello from upstream");
     assert_eq!(gateway.get("/shop/tyk/batch/").await.text(), "hello from upstream");
+}
+
+#[tokio::test]
+async fn replies_are_bounded_one_by_one_and_together() {
+    const MIB: usize = 1 << 20;
+    let upstream = Upstream::answering(|received| {
+        let long = if received.target == "/long" { 2 * MIB + 1 } else { 2 * MIB };
+        Response::new(Full::from("a".repeat(long)))
+    })
+    .await;
+    let gateway = Gateway::start(batches(&upstream)).await;
+    let parts: Vec<_> = ["long"].iter().chain(&["x"; 9]).map(|url| json!({"relative_url": url})).collect();
+    let batch = json!({"requests": parts, "suppress_parallel_execution": true});
+    let replies = gateway.post("/shop/tyk/batch/", &batch.to_string()).await.json();
+    let codes: Vec<_> = replies.as_array().unwrap().iter().map(|reply| reply["code"].as_u64().unwrap()).collect();
+    assert_eq!(codes, [500, 200, 200, 200, 200, 200, 200, 200, 200, 500]);
+    assert_eq!(replies[1]["body"].as_str().unwrap().len(), 2 * MIB);
 }
