@@ -105,3 +105,17 @@ async fn malformed_http_gets_an_answer_and_harms_nobody_else() {
     assert!(client.rest().await.starts_with("HTTP/1.1 400 "));
     assert_eq!(gateway.get("/hello").await.status(), 200);
 }
+
+#[tokio::test]
+async fn a_body_in_a_coding_that_nobody_undoes_is_not_taken() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(api(&upstream)).await;
+    for coding in ["gzip, chunked", "gzip\r\nTransfer-Encoding: chunked"] {
+        let mut client = Wire::connect(gateway.address).await;
+        let head = format!("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: {coding}\r\n\r\n");
+        client.send(format!("{head}1\r\n.\r\n0\r\n\r\n")).await;
+        let answer = client.head().await;
+        assert!(answer.starts_with("HTTP/1.1 501 "), "{coding:?}: {answer}");
+    }
+    assert!(upstream.requests().is_empty());
+}

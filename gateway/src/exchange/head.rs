@@ -68,6 +68,9 @@ pub enum HeadError {
     /// A client may not name where only rewrites and hooks send requests.
     #[error("a request for {0:?} does not belong here: only http and https do")]
     Scheme(String),
+    /// The upstream would take the body for what it is not.
+    #[error("a body in the transfer coding {0:?} cannot be read: only chunked can")]
+    Coding(String),
 }
 
 impl Head {
@@ -78,6 +81,10 @@ impl Head {
             && !["http", "https"].contains(&scheme)
         {
             return Err(HeadError::Scheme(scheme.to_owned()));
+        }
+        let foreign = |coding: &&HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        if let Some(coding) = parts.headers.get_all(TRANSFER_ENCODING).iter().find(foreign) {
+            return Err(HeadError::Coding(String::from_utf8_lossy(coding.as_bytes()).into_owned()));
         }
         end_named_hops(&mut parts.headers);
         let before = parts.headers.len();

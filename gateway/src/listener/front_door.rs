@@ -16,7 +16,7 @@ use crate::config::RateHeaders;
 use crate::control;
 use crate::error::{Failure, Layers, Refusal, Stop};
 use crate::exchange::{
-    Body, Client, Exchange, Flow, Head, Notes, Passage, ReadError, Reply, Standing, Streaming, Upgrade,
+    Body, Client, Exchange, Flow, Head, HeadError, Notes, Passage, ReadError, Reply, Standing, Streaming, Upgrade,
 };
 use crate::sockets::Sockets;
 use crate::telemetry::Access;
@@ -43,7 +43,10 @@ pub(super) async fn answer(
         Ok(head) => head,
         Err(error) => {
             tracing::debug!(%error, "a request's head is malformed");
-            return bad_request();
+            return match error {
+                HeadError::Coding(_) => text(StatusCode::NOT_IMPLEMENTED, "Unsupported transfer encoding"),
+                _ => bad_request(),
+            };
         }
     };
     let body = Body::Stream(Streaming::new(incoming, uploads));
