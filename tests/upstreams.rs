@@ -324,8 +324,13 @@ async fn a_connection_gets_no_more_requests_once_it_is_too_old() {
         client.send("GET /next HTTP/1.1\r\nHost: h\r\n\r\n").await;
         tokio::select! {
             fresh = Wire::accept(&listener) => break fresh,
-            _ = kept.head() => kept.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await,
+            begun = kept.bytes(1) => match begun {
+                Some(_) => drop(kept.head().await),
+                // It may be seen that the old one closes before the new one comes.
+                None => break Wire::accept(&listener).await,
+            },
         }
+        kept.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
         client.through("\r\n\r\nok").await;
     };
 
