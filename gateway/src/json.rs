@@ -85,8 +85,9 @@ fn step<'a>(at: &Found<'a>, segment: &str) -> Vec<Found<'a>> {
     }
 }
 
-/// A JSON path one key longer.
+/// A JSON path one key longer; a key that is empty stands in quotes, so that the path says something.
 pub(crate) fn join(path: &str, key: &str) -> String {
+    let key = if key.is_empty() { "\"\"" } else { key };
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
@@ -153,6 +154,11 @@ mod tests {
 
     fn refusal(text: &str) -> String {
         read::<Outer>(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_path_names_every_key() {
+        assert_eq!([join("", "a"), join("a", "b"), join("", ""), join("a", "")], ["a", "a.b", "\"\"", "a.\"\""]);
     }
 
     #[test]
