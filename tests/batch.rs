@@ -103,3 +103,13 @@ async fn replies_are_bounded_one_by_one_and_together() {
     assert_eq!(codes, [500, 200, 200, 200, 200, 200, 200, 200, 200, 500]);
     assert_eq!(replies[1]["body"].as_str().unwrap().len(), 2 * MIB);
 }
+
+#[tokio::test]
+async fn a_part_takes_away_no_header_that_the_chain_sets() {
+    let upstream = Upstream::start().await;
+    let set = json!({"version_data": {"versions": {"Default": {"global_headers": {"X-Caller": "chain"}}}}});
+    let gateway = Gateway::start(batches(&upstream).with(set)).await;
+    let headers = json!({"Connection": "X-Caller", "X-Caller": "part"});
+    send(&gateway, json!([{"relative_url": "x", "headers": headers}])).await;
+    assert_eq!(upstream.request().header("X-Caller"), Some("chain"));
+}

@@ -8,10 +8,9 @@ use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderValue, Request, Response};
 use outrigger_gateway::error::{Failure, Stop};
 use outrigger_gateway::exchange::{
-    Body, Client, Exchange, Head, Notes, Passage, Pending, Reply, Standing, Target, wire,
+    Body, Client, Exchange, Head, Notes, Passage, Pending, Reply, Standing, Target, is_hop_by_hop, wire,
 };
 use outrigger_gateway::hook::{Hook, HookType};
-use outrigger_gateway::upstream::is_hop_by_hop;
 use prost::Message;
 
 /// Takes one byte that says which hook it is for, and an encoded object.

@@ -29,12 +29,11 @@ pub use check::{Check, watch};
 pub use client::{Client, ClientError};
 pub use fault::Fault;
 pub use fetch::FetchError;
-pub use headers::{is_hop_by_hop, strip_hop_by_hop};
 pub use plan::{Planner, Ways};
 pub use pool::Lease;
 pub use transport::{TlsError, Transports, roots};
 
-use crate::exchange::{Body, Exchange, Reply, Target};
+use crate::exchange::{Body, Exchange, Reply, Target, strip_hop_by_hop};
 use crate::pattern::ListenPath;
 use balance::{Balance, Destination};
 use elsewhere::Elsewhere;

@@ -22,11 +22,11 @@ use crate::auth::{Auth, Strip};
 use crate::certificate::Welcome;
 use crate::config::RateHeaders;
 use crate::error::{Failure, Stop};
-use crate::exchange::{Exchange, Memory, Reply, standing, tell_of_break};
+use crate::exchange::{Exchange, Memory, Reply, standing, strip_hop_by_hop, tell_of_break};
 use crate::hook::Hook;
 use crate::session::{Realm, Session};
 use crate::sockets::Sockets;
-use crate::upstream::{Upstream, UpstreamError, strip_hop_by_hop};
+use crate::upstream::{Upstream, UpstreamError};
 
 /// Where, below the listen path, a caller is told its limits.
 const OWN_LIMITS: &str = "/tyk/rate-limits/";

@@ -4,9 +4,13 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::certificate::Shown;
+
+/// What proxies in front tell of the client, in the order in which it counts.
+pub const OF_THE_CLIENT: [HeaderName; 2] =
+    [HeaderName::from_static("x-real-ip"), HeaderName::from_static("x-forwarded-for")];
 
 /// The other end of the connection, and whether its word about whom it speaks for counts.
 #[derive(Clone, Debug)]
@@ -26,11 +30,12 @@ impl Client {
     pub fn address<'a>(&'a self, headers: &'a HeaderMap) -> Cow<'a, str> {
         let peer = || Cow::from(self.peer.to_str().unwrap_or_default());
         let Some(depth) = self.depth else { return peer() };
+        let [real_ip, forwarded_for] = OF_THE_CLIENT;
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        if let Some(real) = text("x-real-ip").filter(|real| real.parse::<IpAddr>().is_ok()) {
+        if let Some(real) = text(real_ip).filter(|real| real.parse::<IpAddr>().is_ok()) {
             return real.into();
         }
-        match text("x-forwarded-for").filter(|list| !list.is_empty()) {
+        match text(forwarded_for).filter(|list| !list.is_empty()) {
             Some(list) if depth == 0 => list.split(',').next().unwrap_or_default().trim().into(),
             // A list that is too short names nobody.
             Some(list) => list.rsplit(',').nth(depth - 1).unwrap_or_default().trim().into(),

@@ -1,14 +1,11 @@
 //! Everything of a request before its body.
 
-use http::header::{CACHE_CONTROL, CONNECTION, COOKIE, HOST, PRAGMA, TE, TRAILER, TRANSFER_ENCODING};
+use http::header::{CACHE_CONTROL, COOKIE, HOST, PRAGMA, TE, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, request};
 use thiserror::Error;
 
+use super::hops;
 use super::target::{Target, TargetError};
-use crate::upstream::is_hop_by_hop;
-
-/// What proxies in front tell of the client: no client may take that away.
-const OF_THE_CLIENT: [&str; 2] = ["x-forwarded-for", "x-real-ip"];
 
 /// The head as the chain sees and edits it.
 #[derive(Clone, Debug)]
@@ -86,7 +83,6 @@ impl Head {
         if let Some(coding) = parts.headers.get_all(TRANSFER_ENCODING).iter().find(foreign) {
             return Err(HeadError::Coding(String::from_utf8_lossy(coding.as_bytes()).into_owned()));
         }
-        end_named_hops(&mut parts.headers);
         let before = parts.headers.len();
         let host = parts.headers.remove(HOST);
         match before - parts.headers.len() {
@@ -109,6 +105,7 @@ impl Head {
             join_cookies(&mut headers);
         }
         let target = Target::from_uri(&uri)?;
+        hops::end_named(&mut headers);
         headers.remove(TRANSFER_ENCODING);
         let trailer = headers.remove(TRAILER).map(Box::new);
         honour_pragma(&mut headers);
@@ -152,28 +149,6 @@ impl Head {
             Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
             _ => host,
         }
-    }
-}
-
-/// Ends what a client's `Connection` names where it begins: later, what hooks and header changes set
-/// under these names would go as well.
-fn end_named_hops(headers: &mut HeaderMap) {
-    if !headers.contains_key(CONNECTION) {
-        return;
-    }
-    let lines = headers.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
-    let options = lines.flat_map(|line| line.split(',')).map(|option| option.trim().to_ascii_lowercase());
-    let of_protocol = |option: &String| option == "close" || option.parse().is_ok_and(|name| is_hop_by_hop(&name));
-    let (kept, named): (Vec<_>, Vec<_>) = options.partition(of_protocol);
-    if named.is_empty() {
-        return;
-    }
-    for name in named.iter().filter(|name| !OF_THE_CLIENT.contains(&&***name)) {
-        headers.remove(name.as_str());
-    }
-    headers.remove(CONNECTION);
-    if let Some(kept) = HeaderValue::try_from(kept.join(", ")).ok().filter(|kept| !kept.is_empty()) {
-        headers.insert(CONNECTION, kept);
     }
 }
 

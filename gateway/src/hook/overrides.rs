@@ -9,8 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use super::edit::{EditError, check_headers};
 use super::sniff;
 use crate::error::Refusal;
-use crate::exchange::{Body, Reply};
-use crate::upstream::is_hop_by_hop;
+use crate::exchange::{Body, Reply, is_hop_by_hop};
 
 /// A plugin's decision.
 pub(super) enum Verdict {

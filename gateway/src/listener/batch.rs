@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::Gateway;
 use super::front_door::{moved, no_room, serve, text as plain, unclean};
 use crate::api::Api;
-use crate::exchange::{Body, Exchange, HELD, Head, Notes, Passage, ReadError, Reply, Standing, canonical};
+use crate::exchange::{
+    Body, Exchange, HELD, Head, Notes, OF_THE_CLIENT, Passage, ReadError, Reply, Standing, canonical,
+};
 use crate::json;
 use crate::sockets::Sockets;
 
@@ -29,9 +31,6 @@ const LONGEST_REPLIES: usize = 16 << 20;
 const PARTS: usize = 100;
 /// How many parts are under way at once.
 const AT_ONCE: usize = 8;
-/// What proxies tell of the client: it is true of the batch, so that parts may not say otherwise.
-const OF_THE_CLIENT: [HeaderName; 2] =
-    [HeaderName::from_static("x-real-ip"), HeaderName::from_static("x-forwarded-for")];
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -133,6 +132,7 @@ fn request(batch: &Exchange, Part { method, headers, body, relative_url }: Part)
     for (name, value) in headers {
         parts.headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
     }
+    // They are true of the batch, so that parts may not say otherwise.
     for name in OF_THE_CLIENT {
         parts.headers.remove(&name);
         for value in batch.head.headers.get_all(&name) {

@@ -1,8 +1,7 @@
 //! The headers that a proxy adds and takes away.
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, Entry, HOST, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, Entry, HOST, RANGE, TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Version};
 use http_body::Body as _;
@@ -13,51 +12,7 @@ use super::pool::Lease;
 use crate::exchange::{Body, Gunzip, Head, Reply, Streaming};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("Outrigger/", env!("CARGO_PKG_VERSION")));
-
-const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
-
-const HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    PROXY_CONNECTION,
-    KEEP_ALIVE,
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
-
-/// Whether a header belongs to one connection and not to the message.
-pub fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name)
-}
-
-/// Removes hop-by-hop headers and those that `Connection` names; of `TE` only `trailers` stays.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // Most messages have none: one walk over the names is cheaper than a look-up for each.
-    if !headers.keys().any(is_hop_by_hop) {
-        return;
-    }
-    let named: Vec<HeaderName> = headers.get_all(CONNECTION).iter().flat_map(names).collect();
-    let trailers = headers.get_all(TE).iter().flat_map(names).any(|coding| coding == "trailers");
-    for name in named {
-        headers.remove(name);
-    }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
-    if trailers {
-        headers.insert(TE, TRAILERS);
-    }
-}
-
-fn names(value: &HeaderValue) -> impl Iterator<Item = HeaderName> {
-    value.to_str().unwrap_or_default().split(',').filter_map(|name| HeaderName::try_from(name.trim()).ok())
-}
 
 /// The headers for the upstream.
 pub(super) struct Outgoing {
@@ -165,25 +120,6 @@ mod tests {
             &body,
         )
         .headers
-    }
-
-    #[test]
-    fn connection_takes_what_it_names_with_it() {
-        let mut headers =
-            map(&[("connection", "X-Drop, close"), ("x-drop", "1"), ("keep-alive", "5"), ("x-stay", "1")]);
-        strip_hop_by_hop(&mut headers);
-        assert_eq!(headers, map(&[("x-stay", "1")]));
-    }
-
-    #[test]
-    fn only_te_trailers_is_passed_on() {
-        let left = |te: &'static str| {
-            let mut headers = map(&[("te", te)]);
-            strip_hop_by_hop(&mut headers);
-            headers.remove(TE)
-        };
-        assert_eq!([left("trailers"), left("gzip, Trailers")], [Some(TRAILERS), Some(TRAILERS)]);
-        assert_eq!(left("gzip"), None);
     }
 
     #[test]
