@@ -11,8 +11,8 @@ use super::breaker::Breaker;
 use super::cache::{Cache, Found, Slot};
 use super::cors::Cors;
 use super::endpoints::Endpoints;
+use super::error_overrides::ErrorOverrides;
 use super::gate::Gate;
-use super::instead::Instead;
 use super::rewrite::{MethodChange, Rewrite};
 use super::schema::{self, Schema};
 use super::size::SizeLimits;
@@ -89,7 +89,7 @@ pub(super) struct Plan {
     pub(super) replies: Replies,
     pub(super) response: Vec<Hook>,
     /// What stands in the place of errors.
-    pub(super) instead: Option<Box<Instead>>,
+    pub(super) error_overrides: Option<Box<ErrorOverrides>>,
     pub(super) headers: RateHeaders,
 }
 
@@ -184,8 +184,8 @@ impl Plan {
         for hook in &self.response {
             hook.run_on_reply(exchange, &mut reply, sockets).await?;
         }
-        if let Some(instead) = &self.instead {
-            instead.run(&mut reply, &exchange.head).await;
+        if let Some(overrides) = &self.error_overrides {
+            overrides.run(&mut reply, &exchange.head).await;
         }
         if let Some(slot) = slot {
             slot.keep(&mut reply, &exchange.head, &sockets.store);

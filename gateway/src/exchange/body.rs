@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::budget::{HELD, Share};
 use super::copying::Copying;
-use super::events::Events;
+use super::event_stream::EventStream;
 use super::gunzip::Gunzip;
 use super::limited::Limited;
 use super::streaming::Streaming;
@@ -35,7 +35,7 @@ pub enum Body {
     /// Still on the wire, and only for so long.
     Limited(Box<Limited>),
     /// Still on the wire, as events that tell if they break off.
-    Events(Box<Events>),
+    EventStream(Box<EventStream>),
 }
 
 /// Why a body could not be read.
@@ -84,7 +84,7 @@ impl Body {
     pub fn bytes(&self) -> Option<&Bytes> {
         match self {
             Self::Whole { bytes, .. } => Some(bytes),
-            Self::Stream(_) | Self::Packed(_) | Self::Copying(_) | Self::Limited(_) | Self::Events(_) => None,
+            Self::Stream(_) | Self::Packed(_) | Self::Copying(_) | Self::Limited(_) | Self::EventStream(_) => None,
         }
     }
 
@@ -93,7 +93,7 @@ impl Body {
     pub fn take(&mut self) -> Self {
         match self {
             Self::Whole { bytes, chunked } => Self::Whole { bytes: bytes.clone(), chunked: *chunked },
-            Self::Stream(_) | Self::Packed(_) | Self::Copying(_) | Self::Limited(_) | Self::Events(_) => {
+            Self::Stream(_) | Self::Packed(_) | Self::Copying(_) | Self::Limited(_) | Self::EventStream(_) => {
                 std::mem::replace(self, Self::empty())
             }
         }
@@ -150,7 +150,7 @@ impl HttpBody for Body {
             Self::Packed(gunzip) => gunzip.poll(cx),
             Self::Copying(copying) => copying.poll(cx),
             Self::Limited(limited) => limited.poll(cx),
-            Self::Events(events) => events.poll(cx),
+            Self::EventStream(events) => events.poll(cx),
             Self::Whole { bytes, .. } if bytes.is_empty() => Poll::Ready(None),
             Self::Whole { bytes, .. } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
         }
@@ -162,7 +162,7 @@ impl HttpBody for Body {
             Self::Packed(_) => false,
             Self::Copying(copying) => copying.is_end(),
             Self::Limited(limited) => limited.body.is_end_stream(),
-            Self::Events(events) => events.is_end(),
+            Self::EventStream(events) => events.is_end(),
             Self::Whole { bytes, .. } => bytes.is_empty(),
         }
     }
@@ -172,7 +172,7 @@ impl HttpBody for Body {
             Self::Stream(stream) => stream.size_hint(),
             Self::Copying(copying) => copying.size_hint(),
             Self::Limited(limited) => limited.body.size_hint(),
-            Self::Whole { chunked: true, .. } | Self::Packed(_) | Self::Events(_) => SizeHint::default(),
+            Self::Whole { chunked: true, .. } | Self::Packed(_) | Self::EventStream(_) => SizeHint::default(),
             Self::Whole { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
         }
     }

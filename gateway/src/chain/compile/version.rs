@@ -13,8 +13,8 @@ use crate::chain::breaker::Breaker;
 use crate::chain::cache::{Cache, Shelf};
 use crate::chain::cors::Cors;
 use crate::chain::endpoints::{Endpoints, Place};
+use crate::chain::error_overrides::ErrorOverrides;
 use crate::chain::gate::Gate;
-use crate::chain::instead::Instead;
 use crate::chain::monitor::{Kind, Monitor};
 use crate::chain::plan::{Plan, Replies};
 use crate::chain::report::Reports;
@@ -78,8 +78,12 @@ impl Parts<'_> {
             breakers: self.breakers(&version)?.map(Box::new),
             replies,
             response: self.hooks.list(HookType::Response, "response", &self.definition.custom_middleware.response)?,
-            instead: Instead::of(self.overrides, self.config.error_overrides.as_ref(), &self.shared.pages)
-                .map(Box::new),
+            error_overrides: ErrorOverrides::of(
+                self.overrides,
+                self.config.error_overrides.as_ref(),
+                &self.shared.pages,
+            )
+            .map(Box::new),
             headers: self.config.limits.headers,
         })
     }

@@ -14,7 +14,7 @@ const BROKEN: Bytes = Bytes::from_static(b"event: error\ndata: upstream connecti
 
 /// Passes events on, and ends with one of its own where they break off.
 #[derive(Debug)]
-pub struct Events {
+pub struct EventStream {
     body: Body,
     broken: bool,
 }
@@ -27,11 +27,11 @@ pub fn tell_of_break(reply: &mut Reply) {
     }
     if reply.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
         let body = std::mem::replace(reply.body_mut(), Body::empty());
-        *reply.body_mut() = Body::Events(Box::new(Events { body, broken: false }));
+        *reply.body_mut() = Body::EventStream(Box::new(EventStream { body, broken: false }));
     }
 }
 
-impl Events {
+impl EventStream {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if self.broken {
             return Poll::Ready(None);
@@ -62,7 +62,7 @@ mod tests {
         let mut reply = Reply::new(body);
         reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         tell_of_break(&mut reply);
-        matches!(reply.body(), Body::Events(_))
+        matches!(reply.body(), Body::EventStream(_))
     }
 
     #[test]

@@ -9,12 +9,12 @@ use crate::error::{Layers, Overrides, Pages};
 use crate::exchange::{Head, Reply};
 
 /// The rules of an API and of the gateway, and how their documents look.
-pub(super) struct Instead {
+pub(super) struct ErrorOverrides {
     rules: [Option<Arc<Overrides>>; 2],
     pages: Arc<Pages>,
 }
 
-impl Instead {
+impl ErrorOverrides {
     /// What the API's rules and then the gateway's say, if there are any.
     pub(super) fn of(
         api: Option<&Arc<Overrides>>,
