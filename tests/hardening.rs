@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use outrigger_plugin::{HookResult, Plugin, Request as HookRequest};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
@@ -191,19 +192,23 @@ async fn bodies_in_memory_have_one_limit_together_and_its_end_is_503() {
 
 // === Answers ===
 
-/// Sends an endless answer until the gateway wants no more.
-async fn answer_for_ever(listener: &TcpListener) -> ErrorKind {
+/// Sends an endless answer until the gateway wants no more; says how many bytes it took, and how it ended.
+async fn answer_for_ever(listener: &TcpListener) -> (usize, ErrorKind) {
     let (mut upstream, _) = within("the gateway to connect", listener.accept()).await.unwrap();
+    // What waits here was not taken.
+    SockRef::from(&upstream).set_send_buffer_size(1 << 16).unwrap();
     // An answer before its request is no answer.
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(within("the request", upstream.read_u8()).await.unwrap());
     }
     upstream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n").await.unwrap();
+    let mut taken = 0;
     within("the gateway to give up", async {
         loop {
-            if let Err(error) = upstream.write_all(&[b'x'; 1 << 16]).await {
-                return error.kind();
+            match upstream.write(&[b'x'; 1 << 16]).await {
+                Ok(count) => taken += count,
+                Err(error) => return (taken, error.kind()),
             }
         }
     })
@@ -216,9 +221,11 @@ async fn an_answer_that_the_client_does_not_read_ends_and_its_upstream_is_free()
     let mut client = Wire::connect(gateway.address).await;
     client.send(GET).await;
 
-    let ended = answer_for_ever(&listener).await;
+    let (taken, ended) = answer_for_ever(&listener).await;
 
     assert!(matches!(ended, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{ended}");
+    // The gateway's share and the system's, on both sides.
+    assert!(taken < 3 << 20, "{taken} bytes were taken for a client that reads none");
 }
 
 #[tokio::test]
@@ -227,7 +234,7 @@ async fn the_same_holds_for_a_request_of_http2() {
     let (mut sender, connection) = over_http2(gateway.address).await;
     let asking = tokio::spawn(async move { (sender.send_request(get()).await.unwrap(), sender) });
 
-    let ended = answer_for_ever(&listener).await;
+    let (_, ended) = answer_for_ever(&listener).await;
 
     assert!(matches!(ended, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{ended}");
     let (unread, _sender) = asking.await.unwrap();

@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::admission::{Admission, Full};
@@ -19,6 +21,10 @@ const BREATH: Duration = Duration::from_millis(50);
 
 /// How many connections may wait to be accepted, as far as the system allows.
 const BACKLOG: u32 = 4096;
+
+/// How much of an answer the system may keep that it has not sent yet, in bytes. Without a limit it keeps
+/// megabytes for each client that does not read, until other sockets have no memory.
+const UNSENT: u32 = 128 << 10;
 
 /// A bound socket that accepts nobody yet.
 pub struct Listener {
@@ -46,6 +52,7 @@ impl Listener {
     /// A socket that listens already; needs a runtime.
     pub fn inherited(socket: std::net::TcpListener) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
+        limit_unsent(&socket)?;
         Ok(Self { socket: TcpListener::from_std(socket)? })
     }
 
@@ -150,5 +157,11 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     // The address of a gateway that has just ended is free.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
+    limit_unsent(&socket)?;
     socket.listen(BACKLOG)
+}
+
+/// Connections have the limit from the socket that accepts them.
+fn limit_unsent(socket: &impl AsFd) -> io::Result<()> {
+    SockRef::from(socket).set_tcp_notsent_lowat(UNSENT)
 }

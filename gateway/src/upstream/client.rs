@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,16 +100,17 @@ impl Client {
             }
             return answer;
         }
-        match self.connected(self.connector.connect(to)).await? {
+        match self.connected(Box::pin(self.connector.connect(to))).await? {
             Sender::Http1(sender) => self.in_time(over_http1(shelf.lease(sender), request)).await,
             Sender::Http2(sender) => self.in_time(over_http2(sender, to, request)).await,
         }
     }
 
-    /// A connection, if there is one within the limit.
+    /// A connection, if there is one within the limit. On the heap, for it is large and gone before the
+    /// answer is waited for.
     async fn connected(
         &self,
-        connecting: impl Future<Output = Result<Sender, ClientError>>,
+        connecting: Pin<Box<impl Future<Output = Result<Sender, ClientError>>>>,
     ) -> Result<Sender, ClientError> {
         timeout(self.timeout, connecting).await.unwrap_or(Err(ClientError::NotConnected))
     }
@@ -139,7 +140,7 @@ impl Client {
                 }
             }
         }
-        match self.connected(self.join(to, shelf)).await? {
+        match self.connected(Box::pin(self.join(to, shelf))).await? {
             Sender::Http1(sender) => {
                 undress(&mut request)?;
                 self.in_time(over_http1(shelf.lease(sender), request)).await

@@ -36,7 +36,8 @@ impl CustomAuth {
             Some(Known::Refusal(refused)) => Err(self.refused(&refused, exchange, &cache.counts.refusals)),
             None => {
                 let value = value.into_owned();
-                self.look_up_once(cache, exchange, sockets, &value).await
+                // Rare and large: it must not make every connection large.
+                Box::pin(self.look_up_once(cache, exchange, sockets, &value)).await
             }
         }
     }

@@ -50,7 +50,14 @@ impl<S: Read + Unpin> Read for Rewound<S> {
         }
         let count = self.ahead.len().min(buf.remaining());
         buf.put_slice(self.ahead.drain(..count).as_slice());
-        Poll::Ready(Ok(()))
+        if !self.ahead.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        // What else has come is read with it: the codec needs no larger buffer for the rest of a head.
+        match Pin::new(&mut self.inner).poll_read(cx, buf) {
+            Poll::Pending => Poll::Ready(Ok(())),
+            read => read,
+        }
     }
 }
 
