@@ -1,13 +1,17 @@
 //! The line that every request of an API leaves.
 
-use outrigger_plugin::{AuthRequest, HookResult, Plugin, Session};
+use outrigger_plugin::{AuthRequest, HookResult, Plugin, Request as HookRequest, Session};
 use serde_json::json;
 
-use crate::harness::{Gateway, Setup, Upstream, api, request, serve};
+use crate::harness::{Gateway, Setup, Upstream, Wire, api, request, serve};
 
 struct Doorkeeper;
 
 impl Plugin for Doorkeeper {
+    async fn pre(&self, _: &mut HookRequest) -> HookResult {
+        Ok(())
+    }
+
     async fn auth(&self, request: &mut AuthRequest) -> HookResult {
         match request.header("X-Key") {
             Some(key) => {
@@ -61,4 +65,21 @@ async fn keys_tokens_and_queries_are_never_logged() {
     assert_eq!(gateway.access().await["path"], "/a");
     let (_, lines) = gateway.stop().await;
     assert!(lines.iter().all(|line| !line.contains("hush-")), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn a_body_that_the_client_breaks_is_no_error_of_the_operators() {
+    let upstream = Upstream::start().await;
+    for api in [api(&upstream), api(&upstream).pre(serve(Doorkeeper).await)] {
+        let gateway = Gateway::start(api).await;
+        let mut client = Wire::connect(gateway.address).await;
+
+        client.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n").await;
+
+        client.head().await;
+        let line = gateway.access().await;
+        assert!(line["reason"].as_str().unwrap().contains("could not be read"), "{line}");
+        let (_, lines) = gateway.stop().await;
+        assert!(!lines.iter().any(|line| line.contains("request failed")), "{lines:#?}");
+    }
 }

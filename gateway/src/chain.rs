@@ -8,7 +8,6 @@ pub mod cors;
 mod endpoints;
 mod error_overrides;
 mod expiry;
-mod gate;
 mod headers;
 mod limiter;
 mod limits;
@@ -21,6 +20,7 @@ mod rewrite;
 mod schema;
 mod size;
 mod timeouts;
+mod version_check;
 mod versions;
 
 use std::sync::Arc;

@@ -231,17 +231,20 @@ impl Failure {
 
     /// Whether an operator should hear of it, rather than only the client.
     pub fn is_fault(&self) -> bool {
-        matches!(
-            self,
+        match self {
+            // The client broke its body off, and can as often as it likes.
+            Self::Upstream(UpstreamError::Body(_)) => false,
+            Self::Hook { kind, cause: HookFailure::Body(ReadError::Broken(_)), .. } => *kind == HookType::Response,
             Self::Hook { .. }
-                | Self::NoDriver { .. }
-                | Self::NoRoom(_)
-                | Self::Uncounted { .. }
-                | Self::NoWindow(_)
-                | Self::Upstream(_)
-                | Self::Rewrite(_)
-                | Self::Loop(_)
-        )
+            | Self::NoDriver { .. }
+            | Self::NoRoom(_)
+            | Self::Uncounted { .. }
+            | Self::NoWindow(_)
+            | Self::Upstream(_)
+            | Self::Rewrite(_)
+            | Self::Loop(_) => true,
+            _ => false,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ mod headers;
 mod host;
 mod origin;
 mod path;
-mod plan;
+mod planner;
 mod pool;
 mod transport;
 
@@ -29,7 +29,7 @@ pub use check::{Check, watch};
 pub use client::{Client, ClientError};
 pub use fault::Fault;
 pub use fetch::FetchError;
-pub use plan::{Planner, Ways};
+pub use planner::{Planner, Ways};
 pub use pool::Lease;
 pub use transport::{TlsError, Transports, roots};
 

@@ -137,7 +137,7 @@ mod tests {
             token: String::new(),
         };
         let keys = Keys::new(&config::Keys::default());
-        Known::Refusal(cache.refusal(&refusal, &keys, clock::unix_seconds()).unwrap())
+        Known::Refusal(cache.refusal(&refusal, keys.epoch(), clock::unix_seconds()).unwrap())
     }
 
     #[tokio::test]

@@ -114,8 +114,16 @@ impl SessionCache {
     }
 
     /// A session whose deadline lies ahead of `now` (unix seconds). It is looked up again in half of
-    /// the time for which it is stored, so that it stays stored while it is in use.
-    pub fn session(&self, session: &Arc<Session>, keys: &Keys, lifetime: Option<Duration>, now: i64) -> Option<Fresh> {
+    /// the time for which it is stored, so that it stays stored while it is in use. `epoch` is that of the
+    /// keys before it was looked up or asked for.
+    pub fn session(
+        &self,
+        session: &Arc<Session>,
+        keys: &Keys,
+        epoch: u64,
+        lifetime: Option<Duration>,
+        now: i64,
+    ) -> Option<Fresh> {
         let deadline = session.state.id_extractor_deadline;
         let half = lifetime.and_then(|lifetime| i64::try_from(lifetime.as_secs() / 2).ok());
         let recent = if keys.remember() { half.map_or(RECENT, |half| half.min(RECENT)) } else { 0 };
@@ -123,28 +131,28 @@ impl SessionCache {
             session: Arc::clone(session),
             until: deadline.min(now.saturating_add(recent)),
             refresh: (self.ahead > 0).then(|| (deadline.saturating_sub(self.ahead), Arc::default())),
-            epoch: keys.epoch(),
+            epoch,
         })
     }
 
     /// A session past its deadline, if it may count while the plugin server is away.
-    pub fn stale(&self, session: &Arc<Session>, keys: &Keys, now: i64) -> Option<Fresh> {
+    pub fn stale(&self, session: &Arc<Session>, epoch: u64, now: i64) -> Option<Fresh> {
         let deadline = session.state.id_extractor_deadline;
         let end = deadline.saturating_add(self.stale);
         (self.stale > 0 && deadline > 0 && end > now).then(|| Fresh {
             session: Arc::clone(session),
             until: end.min(now.saturating_add(STALE)),
             refresh: None,
-            epoch: keys.epoch(),
+            epoch,
         })
     }
 
     /// A refusal, if refusals are remembered.
-    pub fn refusal(&self, refusal: &Refusal, keys: &Keys, now: i64) -> Option<Refused> {
+    pub fn refusal(&self, refusal: &Refusal, epoch: u64, now: i64) -> Option<Refused> {
         (self.refusals > 0).then(|| Refused {
             refusal: Arc::new(refusal.clone()),
             until: now.saturating_add(self.refusals),
-            epoch: keys.epoch(),
+            epoch,
         })
     }
 }
@@ -215,7 +223,7 @@ mod tests {
     fn a_session_counts_until_its_deadline_and_is_looked_up_again_before() {
         let (cache, keys) = cache(0, 0, 0);
         let counts = |deadline, lifetime: Option<u64>, at| {
-            let fresh = cache.session(&session(deadline), &keys, lifetime.map(Duration::from_secs), NOW);
+            let fresh = cache.session(&session(deadline), &keys, keys.epoch(), lifetime.map(Duration::from_secs), NOW);
             fresh.is_some_and(|fresh| Known::Session(fresh).counts(&keys, at))
         };
         assert!(!counts(NOW, None, NOW) && !counts(0, None, NOW));
@@ -227,10 +235,14 @@ mod tests {
     #[test]
     fn what_was_known_before_keys_changed_counts_no_longer() {
         let (cache, keys) = cache(0, 0, 0);
-        let known = Known::Session(cache.session(&session(NOW + 9), &keys, None, NOW).unwrap());
-        assert!(known.counts(&keys, NOW));
+        let epoch = keys.epoch();
+        let known = || Known::Session(cache.session(&session(NOW + 9), &keys, epoch, None, NOW).unwrap());
+        let before = known();
+        assert!(before.counts(&keys, NOW));
         keys.forget("any");
-        assert!(!known.counts(&keys, NOW));
+        assert!(!before.counts(&keys, NOW));
+        // It was looked up before, too.
+        assert!(!known().counts(&keys, NOW));
     }
 
     #[test]
@@ -242,9 +254,9 @@ mod tests {
             token: String::new(),
         };
         let (none, keys) = cache(0, 0, 0);
-        assert!(none.refusal(&refusal, &keys, NOW).is_none());
+        assert!(none.refusal(&refusal, keys.epoch(), NOW).is_none());
         let (some, keys) = cache(2, 0, 0);
-        let known = Known::Refusal(some.refusal(&refusal, &keys, NOW).unwrap());
+        let known = Known::Refusal(some.refusal(&refusal, keys.epoch(), NOW).unwrap());
         assert!(known.counts(&keys, NOW + 1) && !known.counts(&keys, NOW + 2));
     }
 
@@ -252,7 +264,7 @@ mod tests {
     fn one_request_makes_a_session_anew_ahead_of_its_deadline() {
         let due = |ahead, at: [i64; 4]| {
             let (cache, keys) = cache(0, ahead, 0);
-            let fresh = cache.session(&session(NOW + 9), &keys, None, NOW).unwrap();
+            let fresh = cache.session(&session(NOW + 9), &keys, keys.epoch(), None, NOW).unwrap();
             at.map(|at| fresh.is_due(at))
         };
         assert_eq!(due(3, [NOW, NOW + 5, NOW + 6, NOW + 7]), [false, false, true, false]);
@@ -263,7 +275,7 @@ mod tests {
     fn a_session_past_its_deadline_counts_for_a_bounded_time() {
         let stale = |seconds, deadline| {
             let (cache, keys) = cache(0, 0, seconds);
-            let fresh = cache.stale(&session(deadline), &keys, NOW);
+            let fresh = cache.stale(&session(deadline), keys.epoch(), NOW);
             fresh.map(|fresh| [NOW, NOW + 1].map(|at| Known::Session(fresh.clone()).counts(&keys, at)))
         };
         assert_eq!(stale(5, NOW - 4), Some([true, false]));

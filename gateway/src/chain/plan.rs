@@ -12,11 +12,11 @@ use super::cache::{Cache, Found, Slot};
 use super::cors::Cors;
 use super::endpoints::Endpoints;
 use super::error_overrides::ErrorOverrides;
-use super::gate::Gate;
 use super::rewrite::{MethodChange, Rewrite};
 use super::schema::{self, Schema};
 use super::size::SizeLimits;
 use super::timeouts::Timeouts;
+use super::version_check::VersionCheck;
 use super::{ApiLimit, End, HeaderChange, Limits, Organisation, redirect, rewrite};
 use crate::auth::{Auth, Strip};
 use crate::certificate::Welcome;
@@ -75,7 +75,7 @@ pub(super) enum Step {
 pub(super) struct Plan {
     pub(super) realm: Realm,
     /// What it lets through at all.
-    pub(super) gate: Option<Box<Gate>>,
+    pub(super) version_check: Option<Box<VersionCheck>>,
     pub(super) request: Vec<Step>,
     /// Replies to requests that were made before.
     pub(super) cache: Option<Box<Cache>>,
@@ -125,7 +125,7 @@ impl Plan {
 
     /// Takes `exchange` through the chain, unless a step answers in the upstream's place.
     pub(super) async fn run(&self, exchange: &mut Exchange, sockets: &Arc<Sockets>) -> Result<End, Stop> {
-        let mock = self.gate.as_ref().map_or(Ok(None), |gate| gate.check(exchange))?;
+        let mock = self.version_check.as_ref().map_or(Ok(None), |version| version.check(exchange))?;
         if let Some(mut reply) = mock {
             self.finish(&mut reply, exchange);
             return Ok(End::Reply(reply));

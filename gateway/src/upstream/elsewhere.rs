@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::balance::Destination;
-use super::plan::Ways;
+use super::planner::Ways;
 use super::transport::Choices;
 use super::{Target, UpstreamError};
 

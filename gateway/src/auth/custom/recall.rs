@@ -78,8 +78,9 @@ impl CustomAuth {
         value: &[u8],
     ) -> (Result<Identity, Stop>, Option<Known>) {
         let id = self.session_id(value);
+        let epoch = self.lookup.keys.epoch();
         let stored = self.lookup.find(&sockets.store, &id).await;
-        if let Some(fresh) = stored.as_ref().and_then(|session| self.fresh(cache, session)) {
+        if let Some(fresh) = stored.as_ref().and_then(|session| self.fresh(cache, session, epoch)) {
             self.touch(&sockets.store, &fresh.session).await;
             let identity = self.spared(Arc::clone(&fresh.session), exchange, &cache.counts.hits, Recall::Hit);
             return (Ok(identity), Some(Known::Session(fresh)));
@@ -87,29 +88,27 @@ impl CustomAuth {
         let answer = self.ask_counted(cache, exchange, sockets, id).await;
         if let (Err(stop), Some(stored)) = (&answer, &stored)
             && stop.is_unreachable_plugin()
-            && let Some(stale) = cache.stale(stored, &self.lookup.keys, clock::unix_seconds())
+            && let Some(stale) = cache.stale(stored, epoch, clock::unix_seconds())
         {
             let identity = self.spared(Arc::clone(stored), exchange, &cache.counts.stale, Recall::Stale);
             return (Ok(identity), Some(Known::Session(stale)));
         }
-        let known = self.known(cache, &answer);
+        let known = self.known(cache, &answer, epoch);
         (answer.map(asked), known)
     }
 
     /// What of the plugin's answer other requests may use.
-    fn known(&self, cache: &SessionCache, answer: &Result<Arc<Session>, Stop>) -> Option<Known> {
+    fn known(&self, cache: &SessionCache, answer: &Result<Arc<Session>, Stop>, epoch: u64) -> Option<Known> {
         match answer {
-            Ok(session) => self.fresh(cache, session).map(Known::Session),
-            Err(Stop::Refusal(refusal)) => {
-                cache.refusal(refusal, &self.lookup.keys, clock::unix_seconds()).map(Known::Refusal)
-            }
+            Ok(session) => self.fresh(cache, session, epoch).map(Known::Session),
+            Err(Stop::Refusal(refusal)) => cache.refusal(refusal, epoch, clock::unix_seconds()).map(Known::Refusal),
             Err(_) => None,
         }
     }
 
-    fn fresh(&self, cache: &SessionCache, session: &Arc<Session>) -> Option<Fresh> {
+    fn fresh(&self, cache: &SessionCache, session: &Arc<Session>, epoch: u64) -> Option<Fresh> {
         let now = clock::unix_seconds();
-        cache.session(session, &self.lookup.keys, self.lifetimes.of(&session.state, now), now)
+        cache.session(session, &self.lookup.keys, epoch, self.lifetimes.of(&session.state, now), now)
     }
 
     /// Asks the plugin anew, beside the request, which has a session that still counts.
@@ -119,6 +118,7 @@ impl CustomAuth {
         tokio::spawn(async move {
             let Some(Extraction { cache, .. }) = &auth.extraction else { return };
             Counts::add(&cache.counts.refreshes);
+            let epoch = auth.lookup.keys.epoch();
             let answer = auth.ask(&mut apart, &sockets, Some(auth.session_id(&value))).await;
             match &answer {
                 Err(Stop::Failure(error)) => {
@@ -128,7 +128,7 @@ impl CustomAuth {
                 Ok(_) => {}
             }
             if !answer.as_ref().is_err_and(Stop::is_unreachable_plugin) {
-                cache.renew(value, auth.known(cache, &answer)).await;
+                cache.renew(value, auth.known(cache, &answer, epoch)).await;
             }
         });
     }

@@ -14,13 +14,13 @@ use crate::chain::cache::{Cache, Shelf};
 use crate::chain::cors::Cors;
 use crate::chain::endpoints::{Endpoints, Place};
 use crate::chain::error_overrides::ErrorOverrides;
-use crate::chain::gate::Gate;
 use crate::chain::monitor::{Kind, Monitor};
 use crate::chain::plan::{Plan, Replies};
 use crate::chain::report::Reports;
 use crate::chain::rewrite::Rewrite;
 use crate::chain::size::SizeLimits;
 use crate::chain::timeouts::Timeouts;
+use crate::chain::version_check::VersionCheck;
 use crate::chain::{ApiLimit, HeaderChange, Limits, Organisation, breaker, expiry, rewrite, schema};
 use crate::config::Config;
 use crate::definition::{Definition, ExtendedPaths, HeaderTransform, VersionInfo};
@@ -69,7 +69,7 @@ impl Parts<'_> {
         let (request, replies) = self.steps(&version)?;
         Ok(Plan {
             realm: self.realm(),
-            gate: self.gate(&version)?.map(Box::new),
+            version_check: self.version_check(&version)?.map(Box::new),
             request,
             cache: self.cache(&version)?.map(Box::new),
             post: self.hooks.list(HookType::Post, "post", &self.definition.custom_middleware.post)?,
@@ -157,10 +157,10 @@ impl Parts<'_> {
         }
     }
 
-    fn gate(&self, version: &Version<'_>) -> Result<Option<Gate>, CompileError> {
-        let mut gate = Gate::new(self.expires(version)?, self.listen_path, version.matching);
-        gate.add(&version.at, version.info)?;
-        Ok(Some(gate).filter(Gate::is_needed))
+    fn version_check(&self, version: &Version<'_>) -> Result<Option<VersionCheck>, CompileError> {
+        let mut check = VersionCheck::new(self.expires(version)?, self.listen_path, version.matching);
+        check.add(&version.at, version.info)?;
+        Ok(Some(check).filter(VersionCheck::is_needed))
     }
 
     /// When the version ends, in unix seconds: an unversioned API has a date of its own.

@@ -16,7 +16,7 @@ use crate::pattern::endpoint::Matching;
 
 /// What a version lets through.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct VersionCheck {
     /// Unix seconds.
     expires: Option<i64>,
     paths: Endpoints<Listed>,
@@ -44,7 +44,7 @@ struct Answer {
     body: Bytes,
 }
 
-impl Gate {
+impl VersionCheck {
     /// Lets everything through until then (unix seconds).
     pub(super) fn new(expires: Option<i64>, listen_path: &ListenPath, matching: Matching) -> Self {
         Self { expires, paths: Endpoints::new(listen_path, matching), exclusive: false }
