@@ -7,7 +7,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::admission::{Admission, Full};
@@ -24,6 +23,7 @@ const BACKLOG: u32 = 4096;
 
 /// How much of an answer the system may keep that it has not sent yet, in bytes. Without a limit it keeps
 /// megabytes for each client that does not read, until other sockets have no memory.
+#[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 << 10;
 
 /// A bound socket that accepts nobody yet.
@@ -162,6 +162,13 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Connections have the limit from the socket that accepts them.
+#[cfg(target_os = "linux")]
 fn limit_unsent(socket: &impl AsFd) -> io::Result<()> {
-    SockRef::from(socket).set_tcp_notsent_lowat(UNSENT)
+    socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT)
+}
+
+/// Only Linux lets it be set: for development, other systems do without.
+#[cfg(not(target_os = "linux"))]
+fn limit_unsent(_: &impl AsFd) -> io::Result<()> {
+    Ok(())
 }
