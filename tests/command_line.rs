@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::Output;
 
+use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{Gateway, Setup, outrigger};
+use crate::harness::{Gateway, Process, Setup, outrigger};
 
 async fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -39,6 +40,7 @@ async fn bad_usage_exits_with_64() {
         &["--port", "http"],
         &["--conf"],
         &["healthcheck", "--url", "ftp://host/"],
+        &["healthcheck", "--port", "8080"],
     ] {
         let (code, stdout, stderr) = run(arguments).await;
         assert_eq!((code, stdout.as_str()), (Some(64), ""), "{arguments:?}: {stderr}");
@@ -72,6 +74,21 @@ async fn a_port_in_use_is_an_error_of_this_run_and_not_of_the_configuration() {
 
     assert_eq!(code, 1);
     assert!(said.contains(&format!("127.0.0.1:{port} is in use")) && said.contains("--port"), "{said}");
+    let (_, said) = Gateway::refused(Setup::new().conf(json!({"control_api_port": port}))).await;
+    assert!(said.contains(&format!("127.0.0.1:{port} is in use")) && said.contains("control_api_port"), "{said}");
+}
+
+#[tokio::test]
+async fn a_hang_up_during_the_start_is_a_reload_after_it() {
+    let folder = Setup::new().write();
+    let conf = folder.path().join("tyk.conf");
+    let process = Process::start("outrigger", outrigger(&["--conf", conf.to_str().unwrap()]));
+    process.says("configuration loaded").await;
+
+    process.tell(Signal::HUP);
+
+    process.says("\"listening\"").await;
+    process.says_times(2, "API definitions loaded").await;
 }
 
 #[tokio::test]

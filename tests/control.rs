@@ -41,6 +41,21 @@ async fn status(gateway: &Gateway, key: &str) -> u16 {
 }
 
 #[tokio::test]
+async fn a_new_api_does_not_take_the_listen_path_of_one_that_is_served() {
+    let [old, new] = [Upstream::answering(|_| http::Response::new("old".into())).await, Upstream::start().await];
+    let setup = Setup::from(api(&old).named("orders"));
+    let gateway = Gateway::start(controlled(setup)).await;
+    let proxy = json!({"listen_path": "/orders/", "target_url": format!("http://{}/", new.address)});
+
+    // Its file comes first.
+    call(&gateway, "POST", "/tyk/apis", &json!({"api_id": "aaa", "use_keyless": true, "proxy": proxy})).await;
+    call(&gateway, "GET", "/tyk/reload/?block=true", &Value::Null).await;
+
+    assert_eq!(gateway.get("/orders/").await.text(), "old");
+    assert!(gateway.process.says("another API has this listen path").await.contains("/orders/-aaa"));
+}
+
+#[tokio::test]
 async fn only_the_secret_opens_the_control_api() {
     let gateway = Gateway::start(controlled(Setup::new())).await;
     for given in [None, Some(""), Some("wrong")] {

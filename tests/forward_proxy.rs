@@ -165,7 +165,7 @@ async fn a_socks_proxy_that_is_away_is_told_of_and_the_environment_may_name_one(
     assert_eq!(gateway.get("/there/").await.text(), "hello from upstream");
     assert_eq!(gateway.get("/away/").await.status(), 500);
     let line = gateway.process.says("did not answer").await;
-    assert!(line.contains("refused"), "{line}");
+    assert!(line.contains(&format!("the proxy {gone_address}: ")) && line.contains("refused"), "{line}");
     assert_eq!(socks.asked(), ["up.test:80"]);
 }
 

@@ -107,6 +107,18 @@ async fn malformed_http_gets_an_answer_and_harms_nobody_else() {
 }
 
 #[tokio::test]
+async fn there_are_no_tunnels() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(api(&upstream)).await;
+    for target in ["/x", "up.test:443"] {
+        let mut client = Wire::connect(gateway.address).await;
+        client.send(format!("CONNECT {target} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        assert!(client.head().await.starts_with("HTTP/1.1 400 "), "{target}");
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
 async fn a_body_in_a_coding_that_nobody_undoes_is_not_taken() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::start(api(&upstream)).await;

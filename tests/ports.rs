@@ -136,8 +136,8 @@ async fn a_port_that_somebody_else_has_is_told_and_tried_again_and_the_others_go
     let setup = open(Setup::from(on(port, &upstream)).api(api(&upstream).named("main")));
     let gateway = Gateway::start(setup).await;
 
-    let said = gateway.process.says("a port of APIs cannot be opened").await;
-    assert!(said.contains(&format!("127.0.0.1:{port} is in use by another process")), "{said}");
+    let said = gateway.process.says("listen_port of API definitions cannot be opened").await;
+    assert!(said.contains(&format!("127.0.0.1:{port} is in use")), "{said}");
     assert_eq!(gateway.get("/main/").await.status(), 200);
 
     drop(somebody);
@@ -176,5 +176,5 @@ async fn a_control_port_that_somebody_else_has_stops_the_start() {
     let (code, said) = Gateway::refused(Setup::new().conf(json!({"control_api_port": port}))).await;
 
     assert_eq!(code, 1);
-    assert!(said.contains(&format!("127.0.0.1:{port} is in use by another process")), "{said}");
+    assert!(said.contains(&format!("127.0.0.1:{port} is in use")), "{said}");
 }

@@ -68,3 +68,22 @@ async fn an_upstream_that_declines_answers_like_any_other_and_one_that_was_not_a
     upstream.send(SWITCHED).await;
     assert!(client.head().await.starts_with("HTTP/1.1 500 "));
 }
+
+#[tokio::test]
+async fn only_what_was_wished_for_is_switched_to_and_no_text_is_no_wish() {
+    let listener = listen().await;
+    let gateway = start(&listener, true).await;
+
+    let mut client = Wire::connect(gateway.address).await;
+    client.send(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c,\x80\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    let request = upstream.head().await;
+    assert!(!request.contains("Upgrade"), "{request}");
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    client.through("\r\n\r\nok").await;
+
+    client.send(HANDSHAKE).await;
+    upstream.head().await;
+    upstream.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n").await;
+    assert!(client.head().await.starts_with("HTTP/1.1 500 "));
+}

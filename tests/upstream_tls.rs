@@ -77,6 +77,18 @@ async fn a_common_name_counts_where_it_must_even_without_verification() {
 // === Pins ===
 
 #[tokio::test]
+async fn an_empty_pin_is_no_pin_and_opens_nothing() {
+    let secure = Secure::start().await;
+    let gateway = secure.trusted(secure.api().with(json!({"pinned_public_keys": {"*": ""}}))).await;
+    assert_eq!(gateway.get("/").await.status(), 404);
+    gateway.process.says("pinned_public_keys.*").await;
+
+    let conf = json!({"security": {"pinned_public_keys": {"*": ""}}});
+    let (code, said) = Gateway::refused(Setup::new().conf(conf)).await;
+    assert!(code == 64 && said.contains("security.pinned_public_keys.*"), "{said}");
+}
+
+#[tokio::test]
 async fn a_pinned_key_must_be_the_upstreams() {
     let secure = Secure::start().await;
     let other = KeyPair::generate().unwrap().public_key_pem();

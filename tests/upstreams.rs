@@ -131,6 +131,107 @@ async fn a_client_that_asked_for_gzip_gets_it_as_it_came() {
     assert_eq!(answer.body[..2], [0x1f, 0x8b]);
 }
 
+/// A gzipped answer as the wire has it: its head, and chunks of what is flushed in between.
+fn zipped(parts: &[&str]) -> Vec<Vec<u8>> {
+    let mut coder = GzEncoder::new(Vec::new(), Compression::fast());
+    let chunk = |coder: &mut GzEncoder<Vec<u8>>| {
+        let bytes = std::mem::take(coder.get_mut());
+        [format!("{:x}\r\n", bytes.len()).as_bytes(), &bytes, b"\r\n"].concat()
+    };
+    let mut chunks = vec![
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n".to_vec(),
+    ];
+    for part in parts {
+        coder.write_all(part.as_bytes()).unwrap();
+        coder.flush().unwrap();
+        chunks.push(chunk(&mut coder));
+    }
+    coder.try_finish().unwrap();
+    chunks.push(chunk(&mut coder));
+    chunks
+}
+
+#[tokio::test]
+async fn what_is_unpacked_goes_on_at_once_and_before_trailers() {
+    let (_gateway, mut client, listener) = scene().await;
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    upstream.head().await;
+    let chunks = zipped(&["first", "second"]);
+
+    upstream.send(&chunks[0]).await;
+    client.head().await;
+    for (chunk, text) in chunks[1..3].iter().zip(["first", "second"]) {
+        upstream.send(chunk).await;
+        client.through(text).await;
+    }
+    upstream.send([&chunks[3], &b"0\r\nX-Sum: 7\r\n\r\n"[..]].concat()).await;
+    assert!(client.through("\r\n\r\n").await.to_ascii_lowercase().ends_with("0\r\nx-sum: 7\r\n\r\n"));
+
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\n\r\n").await;
+    upstream.head().await;
+    upstream.send([zipped(&["whole"]).concat(), b"0\r\nX-Sum: 7\r\n\r\n".to_vec()].concat()).await;
+    client.head().await;
+    assert!(client.through(": 7\r\n\r\n").await.contains("whole"));
+}
+
+#[tokio::test]
+async fn a_packed_answer_of_no_bytes_is_empty() {
+    let (_gateway, mut client, listener) = scene().await;
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    for framing in ["Content-Length: 0\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"] {
+        upstream.head().await;
+        upstream.send(format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n{framing}")).await;
+        assert!(client.head().await.starts_with("HTTP/1.1 200 "), "{framing:?}");
+        if framing.contains("chunked") {
+            client.through("0\r\n\r\n").await;
+        }
+        client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    }
+    upstream.head().await;
+}
+
+// === Framing ===
+
+#[tokio::test]
+async fn a_body_in_chunks_reaches_the_upstream_whatever_the_method() {
+    let (_gateway, mut client, listener) = scene().await;
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+
+    assert!(upstream.head().await.contains("Transfer-Encoding: chunked\r\n"));
+    assert_eq!(upstream.through("0\r\n\r\n").await, "5\r\nhello\r\n0\r\n\r\n");
+}
+
+#[tokio::test]
+async fn a_length_beside_chunks_does_not_count() {
+    let (_gateway, mut client, listener) = scene().await;
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    upstream.head().await;
+
+    upstream
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+        .await;
+
+    assert!(!client.head().await.contains("Content-Length"));
+    assert!(client.through("0\r\n\r\n").await.contains("hello"));
+}
+
+#[tokio::test]
+async fn an_answer_in_a_coding_that_nobody_undoes_is_500() {
+    let (gateway, mut client, listener) = scene().await;
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    upstream.head().await;
+
+    upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\n.\r\n0\r\n\r\n").await;
+
+    assert!(client.head().await.starts_with("HTTP/1.1 500 "));
+    gateway.process.says("only chunked can").await;
+}
+
 // === Errors ===
 
 #[tokio::test]
@@ -155,6 +256,28 @@ async fn an_upstream_that_takes_too_long_is_504() {
     let answer = gateway.get("/").await;
 
     assert_eq!((answer.status(), answer.error()), (504, "Upstream service reached hard timeout.".to_owned()));
+}
+
+#[tokio::test]
+async fn an_upload_may_take_longer_and_the_time_for_the_answer_begins_at_its_end() {
+    let listener = listen().await;
+    let api = Api::to(&format!("http://{}/", listener.local_addr().unwrap()));
+    let gateway = Gateway::start(Setup::from(api).conf(json!({"proxy_default_timeout": 0.4}))).await;
+    let mut client = Wire::connect(gateway.address).await;
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n").await;
+    let mut upstream = Wire::accept(&listener).await;
+    for part in ["one", "two", "last"] {
+        // Longer than an answer may take.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        client.send(part).await;
+        upstream.through(part).await;
+    }
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    client.through("\r\n\r\nok").await;
+
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nlast").await;
+
+    assert!(client.head().await.starts_with("HTTP/1.1 504 "));
 }
 
 /// A listener that takes no more connections, and what fills it.
@@ -308,6 +431,26 @@ async fn a_connection_is_used_again_when_the_request_ended_after_its_reply() {
 
     client.send("GET /next HTTP/1.1\r\nHost: h\r\n\r\n").await;
     assert!(upstream.head().await.starts_with("GET /next "));
+}
+
+#[tokio::test]
+async fn a_connection_whose_request_is_not_all_sent_is_for_nobody_else() {
+    let (gateway, mut client, listener) = scene().await;
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nfirst").await;
+    let mut busy = Wire::accept(&listener).await;
+    busy.through("first").await;
+    busy.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly").await;
+    client.through("\r\n\r\nearly").await;
+
+    // Some of them are the same worker's.
+    for _ in 0..2 * std::thread::available_parallelism().unwrap().get() {
+        let mut other = Wire::connect(gateway.address).await;
+        other.send("GET /other HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        let mut fresh = Wire::accept(&listener).await;
+        assert!(fresh.head().await.starts_with("GET /other "));
+        fresh.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await;
+        other.through("\r\n\r\nok").await;
+    }
 }
 
 #[tokio::test]

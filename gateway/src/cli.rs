@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use thiserror::Error;
 
 use self::healthcheck::HealthError;
@@ -25,26 +25,33 @@ const USAGE: u8 = 64;
 #[derive(Debug, Parser)]
 #[command(name = "outrigger", version)]
 struct Arguments {
+    #[command(flatten)]
+    run: Run,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What the gateway is run with.
+#[derive(Debug, Args)]
+struct Run {
     /// The configuration file; without it ./tyk.conf, then /etc/tyk/tyk.conf.
     #[arg(long, value_name = "FILE")]
     conf: Option<PathBuf>,
     /// Listen on this port instead of the configured one.
-    #[arg(long, value_name = "PORT", global = true)]
+    #[arg(long, value_name = "PORT")]
     port: Option<u16>,
-    #[command(subcommand)]
-    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// The same as no command: runs the gateway.
-    Start {
-        /// The configuration file; without it ./tyk.conf, then /etc/tyk/tyk.conf.
-        #[arg(long, value_name = "FILE")]
-        conf: Option<PathBuf>,
-    },
+    Start(Run),
     /// Runs a gateway, a plugin server and an upstream on this machine, to look at.
-    Demo,
+    Demo {
+        /// Listen on this port instead of 8080.
+        #[arg(long, value_name = "PORT")]
+        port: Option<u16>,
+    },
     /// The demo's plugin server.
     #[command(hide = true)]
     DemoPlugin,
@@ -76,8 +83,8 @@ enum CliError {
     Watch(#[from] WatchError),
     #[error("storage: {0}")]
     Store(#[from] StoreError),
-    #[error(transparent)]
-    Bind(#[from] BindError),
+    #[error("{source}; stop what uses it, or choose another port with {key}")]
+    Bind { key: &'static str, source: BindError },
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("{what}: {source}")]
@@ -92,7 +99,7 @@ impl CliError {
     fn code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Template(_) | Self::Load(_) => USAGE,
-            Self::Bind(_)
+            Self::Bind { .. }
             | Self::Start(_)
             | Self::Watch(_)
             | Self::Store(_)
@@ -112,10 +119,11 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
+    let Run { conf, port } = arguments.run;
     let result = match arguments.command {
-        None => serve::run(arguments.conf.as_deref(), arguments.port),
-        Some(Command::Start { conf }) => serve::run(conf.or(arguments.conf).as_deref(), arguments.port),
-        Some(Command::Demo) => demo::run(arguments.port),
+        None => serve::run(conf.as_deref(), port),
+        Some(Command::Start(own)) => serve::run(own.conf.or(conf).as_deref(), own.port.or(port)),
+        Some(Command::Demo { port: own }) => demo::run(own.or(port)),
         Some(Command::DemoPlugin) => demo::plugin(),
         Some(Command::DemoUpstream { address }) => demo::upstream(address),
         Some(Command::Healthcheck { url, trust }) => healthcheck::run(&url, &trust),

@@ -18,6 +18,7 @@ pub mod standing;
 mod streaming;
 mod target;
 mod upgrade;
+mod upload;
 mod variables;
 mod wire;
 
@@ -40,6 +41,7 @@ pub use streaming::Streaming;
 pub(crate) use target::unescape;
 pub use target::{Target, TargetError};
 pub use upgrade::Upgrade;
+pub use upload::Upload;
 pub use variables::{Context, Memory, Scope, Secrets, Template, UnsupportedVariable};
 pub use wire::wire;
 

@@ -63,7 +63,7 @@ pub struct Gateway {
 #[derive(Debug, Error)]
 pub enum BindError {
     /// Somebody else has the port.
-    #[error("{0} is in use by another process; stop it, or choose another port with --port or listen_port in tyk.conf")]
+    #[error("{0} is in use")]
     InUse(SocketAddr),
     /// Any other reason.
     #[error("cannot listen on {address}: {source}")]

@@ -117,6 +117,14 @@ impl Upstream {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return switch(exchange, to, response);
         }
+        if let Some(coding) = headers::foreign_coding(response.headers()) {
+            let reason = format!("the transfer coding {coding:?} of its answer cannot be read: only chunked can");
+            return Err(UpstreamError::Broken {
+                authority: to.origin.authority.clone(),
+                reason,
+                fault: Fault::Protocol,
+            });
+        }
         Ok(headers::incoming(response, lease, asked_gzip))
     }
 
@@ -200,6 +208,10 @@ fn switch(exchange: &mut Exchange, to: &Destination, mut response: Response<Inco
         let reason = "it goes on in another protocol, and nobody wished for that".to_owned();
         return Err(UpstreamError::Broken { authority: to.origin.authority.clone(), reason, fault: Fault::Protocol });
     };
+    if !upgrade.agrees(response.headers()) {
+        let reason = "it goes on in another protocol than the client wished for".to_owned();
+        return Err(UpstreamError::Broken { authority: to.origin.authority.clone(), reason, fault: Fault::Protocol });
+    }
     upgrade.join(upstream);
     Ok(response.map(|_| Body::empty()))
 }

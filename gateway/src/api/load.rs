@@ -32,7 +32,9 @@ pub fn load(
     previous: &Registry,
 ) -> Registry {
     let mut loader = Loader { previous: Some(previous), ..Loader::new(config, shared, given) };
-    for Sourced { file, written, outcome } in sourced {
+    // Who has a listen path keeps it, wherever the file of another stands.
+    let (settled, new): (Vec<_>, Vec<_>) = sourced.into_iter().partition(|sourced| loader.is_settled(sourced));
+    for Sourced { file, written, outcome } in settled.into_iter().chain(new) {
         match outcome {
             Ok(parsed) => {
                 if !parsed.ignored.is_empty() {
@@ -191,6 +193,17 @@ impl<'a> Loader<'a> {
             }
         };
         definition.certificates.iter().enumerate().filter_map(load).collect()
+    }
+
+    /// Whether it is of an API that is served where it wants to be.
+    fn is_settled(&self, Sourced { outcome, .. }: &Sourced) -> bool {
+        let (Some(previous), Ok(parsed)) = (self.previous, outcome) else { return false };
+        let definition = &parsed.definition;
+        let Ok(listen_path) = definition.listen_path() else { return false };
+        let domain = self.domain(definition);
+        let served =
+            |api: &Arc<Api>| *api.id == *definition.api_id && api.listen_path == listen_path && api.domain == domain;
+        previous.apis().iter().any(served)
     }
 
     /// The API that was made of the same definition before.

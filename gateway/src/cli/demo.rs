@@ -14,7 +14,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::CliError;
-use super::serve::{runtime, serve, stop_signal, system};
+use super::serve::{hang_up_signal, runtime, serve, stop_signal, system};
 use crate::config::Config;
 use crate::store::Opened;
 use crate::telemetry::{self, Hooks};
@@ -30,7 +30,7 @@ const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)
 pub(super) fn run(port: Option<u16>) -> Result<(), CliError> {
     let (_child, plugin) = start_plugin()?;
     runtime()?.block_on(async {
-        let stop = stop_signal()?;
+        let (stop, hang_up) = (stop_signal()?, hang_up_signal()?);
         let upstream = upstream::start(ANY_PORT).await?;
         let folder =
             write_files(&plugin, upstream).map_err(|source| system("the demo's files cannot be written", source))?;
@@ -38,7 +38,7 @@ pub(super) fn run(port: Option<u16>) -> Result<(), CliError> {
         let loaded = Config::load(Some(&conf), std::iter::empty(), Some(port.unwrap_or(PORT)))?;
         telemetry::init(&loaded.config.log, Hooks::Watched);
         let store = Opened::open(&loaded.config.storage)?;
-        serve(loaded.config, store, stop, |address| welcome(address, &plugin, folder.path())).await
+        serve(loaded.config, store, stop, hang_up, |address| welcome(address, &plugin, folder.path())).await
     })
 }
 

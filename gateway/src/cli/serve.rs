@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{debug, error, info, warn};
 
 use super::CliError;
@@ -36,12 +36,12 @@ const SWEEP: Duration = Duration::from_millis(500);
 pub(super) fn run(conf: Option<&Path>, port: Option<u16>) -> Result<(), CliError> {
     let loaded = Config::load(conf, environment(), port)?;
     telemetry::init(&loaded.config.log, Hooks::Debug);
-    announce(&loaded);
     runtime()?.block_on(async {
-        let stop = stop_signal()?;
+        let (stop, hang_up) = (stop_signal()?, hang_up_signal()?);
+        announce(&loaded);
         let store = Opened::open(&loaded.config.storage)?;
         let config = with_certificates(loaded, &store, |shelf| Config::load_with(conf, environment(), port, shelf));
-        serve(config.await?, store, stop, |_| {}).await
+        serve(config.await?, store, stop, hang_up, |_| {}).await
     })
 }
 
@@ -101,6 +101,7 @@ pub(super) async fn serve(
     config: Config,
     store: Opened,
     stop: impl Future<Output = ()>,
+    hang_up: Signal,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), CliError> {
     let pages = Pages::load(config.template_path.as_deref(), !config.hide_generator_header)?;
@@ -123,7 +124,7 @@ pub(super) async fn serve(
     if let Some(watching) = watching {
         tokio::spawn(watching.run(Arc::clone(&gateway)));
     }
-    tokio::spawn(hang_ups(Arc::clone(&gateway))?);
+    tokio::spawn(hang_ups(Arc::clone(&gateway), hang_up));
     tokio::spawn(upkeep(Arc::clone(&gateway), nodes, missed));
     tokio::spawn(watch(Arc::clone(&gateway)));
     tokio::spawn(test_upstreams(&gateway)?);
@@ -154,26 +155,29 @@ struct Missed(bool);
 /// On the service manager's sockets, or else on some of our own.
 fn listen(config: &Config) -> Result<Sockets, CliError> {
     let mut inherited = Inherited::from_environment();
-    let mut at = |place, address| -> Result<Listener, CliError> {
+    let mut at = |place, address, key| -> Result<Listener, CliError> {
         let unusable = |source| system("a socket of the service manager cannot be used", source);
         match inherited.take(place).map_err(unusable)? {
             Some(socket) => Listener::inherited(socket).map_err(unusable),
-            None => Ok(Listener::bind(address)?),
+            None => Listener::bind(address).map_err(|source| CliError::Bind { key, source }),
         }
     };
-    let main = at(0, config.listen)?;
-    let control = config.ports.control.map(|port| at(1, SocketAddr::new(config.listen.ip(), port))).transpose()?;
+    let main = at(0, config.listen, "--port or listen_port in tyk.conf")?;
+    let control = |port| at(1, SocketAddr::new(config.listen.ip(), port), "control_api_port in tyk.conf");
+    let control = config.ports.control.map(control).transpose()?;
     Ok(Sockets { main, control })
 }
 
-/// Loads anew whenever the process is sent SIGHUP.
-fn hang_ups(gateway: Arc<Gateway>) -> Result<impl Future<Output = ()>, CliError> {
-    let mut hang_up = signal(SignalKind::hangup()).map_err(|source| system("signals cannot be received", source))?;
-    Ok(async move {
-        while hang_up.recv().await.is_some() {
-            drop(gateway.reload.ask());
-        }
-    })
+/// SIGHUP; from now on it no longer ends the process.
+pub(super) fn hang_up_signal() -> Result<Signal, CliError> {
+    signal(SignalKind::hangup()).map_err(|source| system("signals cannot be received", source))
+}
+
+/// Loads anew whenever the process is sent SIGHUP, or has been while it started.
+async fn hang_ups(gateway: Arc<Gateway>, mut hang_up: Signal) {
+    while hang_up.recv().await.is_some() {
+        drop(gateway.reload.ask());
+    }
 }
 
 /// Those of events, with connections of their own.

@@ -166,7 +166,7 @@ impl Check<'_> {
                 self.refuse(&format!("security.pinned_public_keys.{host}"), keys.as_str(), &error.to_string())
             }
         };
-        written.iter().filter(|(_, keys)| !keys.is_empty()).map(read).collect()
+        written.iter().map(read).collect()
     }
 
     fn tests(&self, written: &super::written::UptimeTests) -> Result<UptimeTests, ConfigError> {

@@ -15,6 +15,7 @@ use super::event_stream::EventStream;
 use super::gunzip::Gunzip;
 use super::limited::Limited;
 use super::streaming::Streaming;
+use super::upload::Upload;
 
 /// A body that streams, or one that is in memory.
 #[derive(Debug)]
@@ -85,6 +86,14 @@ impl Body {
         match self {
             Self::Whole { bytes, .. } => Some(bytes),
             Self::Stream(_) | Self::Packed(_) | Self::Copying(_) | Self::Limited(_) | Self::EventStream(_) => None,
+        }
+    }
+
+    /// How far it is on its way, if it streams from a client.
+    pub fn upload(&self) -> Option<Upload> {
+        match self {
+            Self::Stream(stream) => stream.upload(),
+            _ => None,
         }
     }
 

@@ -14,23 +14,31 @@ use super::streaming::Streaming;
 pub struct Gunzip {
     packed: Streaming,
     decoder: MultiGzDecoder<Vec<u8>>,
+    begun: bool,
     ended: bool,
+    trailers: Option<Frame<Bytes>>,
 }
 
 impl Gunzip {
     /// Unpacks what streams.
     pub fn new(packed: Streaming) -> Self {
-        Self { packed, decoder: MultiGzDecoder::new(Vec::new()), ended: false }
+        Self { packed, decoder: MultiGzDecoder::new(Vec::new()), begun: false, ended: false, trailers: None }
     }
 
     fn unpack(&mut self, packed: &[u8]) -> io::Result<Bytes> {
+        self.begun |= !packed.is_empty();
         self.decoder.write_all(packed)?;
+        // The decoder would hold what it has unpacked until more comes.
+        self.decoder.flush()?;
         Ok(std::mem::take(self.decoder.get_mut()).into())
     }
 
     fn rest(&mut self) -> io::Result<Bytes> {
         self.ended = true;
-        self.decoder.try_finish()?;
+        // Nothing at all is no broken body.
+        if self.begun {
+            self.decoder.try_finish()?;
+        }
         Ok(std::mem::take(self.decoder.get_mut()).into())
     }
 
@@ -41,7 +49,10 @@ impl Gunzip {
                 Some(Err(error)) => Err(error),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(packed) => self.unpack(&packed),
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                    Err(trailers) => {
+                        self.trailers = Some(trailers);
+                        self.rest()
+                    }
                 },
             };
             match bytes {
@@ -49,6 +60,6 @@ impl Gunzip {
                 result => return Poll::Ready(Some(result.map(Frame::data))),
             }
         }
-        Poll::Ready(None)
+        Poll::Ready(self.trailers.take().map(Ok))
     }
 }

@@ -65,6 +65,9 @@ pub enum HeadError {
     /// A client may not name where only rewrites and hooks send requests.
     #[error("a request for {0:?} does not belong here: only http and https do")]
     Scheme(String),
+    /// A tunnel is no request to an API.
+    #[error("CONNECT asks for a tunnel, and there are none here")]
+    Tunnel,
     /// The upstream would take the body for what it is not.
     #[error("a body in the transfer coding {0:?} cannot be read: only chunked can")]
     Coding(String),
@@ -78,6 +81,9 @@ impl Head {
             && !["http", "https"].contains(&scheme)
         {
             return Err(HeadError::Scheme(scheme.to_owned()));
+        }
+        if parts.method == Method::CONNECT {
+            return Err(HeadError::Tunnel);
         }
         let foreign = |coding: &&HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"chunked");
         if let Some(coding) = parts.headers.get_all(TRANSFER_ENCODING).iter().find(foreign) {

@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::flow::{Flow, Strand};
+use super::upload::Upload;
 use crate::upstream::Lease;
 
 /// Frames as they arrive.
@@ -18,18 +19,22 @@ pub struct Streaming {
     incoming: Incoming,
     lease: Option<Lease>,
     strand: Option<Strand>,
+    upload: Option<Upload>,
 }
 
 impl Streaming {
     /// A client's body, which is part of this flow.
     pub fn new(incoming: Incoming, flow: &Arc<Flow>) -> Self {
-        let strand = (!incoming.is_end_stream()).then(|| Strand::of(flow));
-        Self { incoming, lease: None, strand }
+        let (strand, upload) = match incoming.is_end_stream() {
+            true => (None, None),
+            false => (Some(Strand::of(flow)), Some(Upload::begin())),
+        };
+        Self { incoming, lease: None, strand, upload }
     }
 
     /// An upstream's body, over this connection if it is nobody else's meanwhile.
     pub fn leased(incoming: Incoming, lease: Option<Lease>) -> Self {
-        let mut streaming = Self { incoming, lease, strand: None };
+        let mut streaming = Self { incoming, lease, strand: None, upload: None };
         if streaming.is_end() {
             streaming.release();
         }
@@ -40,6 +45,9 @@ impl Streaming {
         let polled = Pin::new(&mut self.incoming).poll_frame(cx);
         if let Some(strand) = &mut self.strand {
             if polled.is_pending() { strand.wait() } else { strand.advance() }
+        }
+        if let Some(upload) = &self.upload {
+            if polled.is_pending() { upload.wait() } else { upload.advance() }
         }
         let frame = ready!(polled);
         let last = match &frame {
@@ -52,6 +60,11 @@ impl Streaming {
             self.release();
         }
         Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)))
+    }
+
+    /// How far it is, if it is a client's.
+    pub(super) fn upload(&self) -> Option<Upload> {
+        self.upload.clone()
     }
 
     pub(super) fn is_end(&self) -> bool {

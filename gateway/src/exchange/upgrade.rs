@@ -2,7 +2,7 @@
 //! ways, and nobody looks at them.
 
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
@@ -17,7 +17,8 @@ pub struct Upgrade {
 impl Upgrade {
     /// The wish of a request that has one.
     pub fn wished<B>(request: &mut Request<B>) -> Option<Box<Self>> {
-        let protocol = wished(request.headers())?.clone();
+        // HTTP/1.0 knows no such wish.
+        let protocol = wished(request.headers()).filter(|_| request.version() != Version::HTTP_10)?.clone();
         Some(Box::new(Self { protocol, client: hyper::upgrade::on(request) }))
     }
 
@@ -25,6 +26,13 @@ impl Upgrade {
     pub fn write(&self, headers: &mut HeaderMap) {
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, self.protocol.clone());
+    }
+
+    /// Whether a switch of protocols is to one of those wished for.
+    pub fn agrees(&self, reply: &HeaderMap) -> bool {
+        let named = reply.get(UPGRADE).and_then(|name| name.to_str().ok());
+        let mut wished = self.protocol.to_str().into_iter().flat_map(|list| list.split(','));
+        named.is_some_and(|named| wished.any(|wished| wished.trim().eq_ignore_ascii_case(named.trim())))
     }
 
     /// Passes bytes both ways once both sides have gone over, until one of them ends.
@@ -58,7 +66,8 @@ fn names_http(protocols: &HeaderValue) -> bool {
         let name = protocol.trim().to_ascii_lowercase();
         ["h2", "http", "tls"].iter().any(|http| name.starts_with(http))
     };
-    protocols.to_str().is_ok_and(|protocols| protocols.split(',').any(is_http))
+    // What is no text may be one to the upstream.
+    protocols.to_str().map_or(true, |protocols| protocols.split(',').any(is_http))
 }
 
 #[cfg(test)]
@@ -77,7 +86,7 @@ mod tests {
         for connection in ["Upgrade", "upgrade", "keep-alive, Upgrade", " UPGRADE ,x"] {
             assert_eq!(wished(&[websocket, ("connection", connection)]).unwrap(), "websocket", "{connection}");
         }
-        for protocol in ["h2c", "websocket, H2C", "HTTP/2.0", "TLS/1.0"] {
+        for protocol in ["h2c", "websocket, H2C", "HTTP/2.0", "TLS/1.0", "h2c,\u{80}"] {
             assert_eq!(wished(&[("upgrade", protocol), ("connection", "upgrade")]), None, "{protocol}");
         }
         for headers in [&[websocket][..], &[("connection", "upgrade")], &[websocket, ("connection", "close")]] {

@@ -114,7 +114,7 @@ impl Doors {
                     self.apis.insert(port, open);
                 }
                 Err(error) => {
-                    error!(%error, "a port of APIs cannot be opened; they are not served until a reload finds it free")
+                    error!(%error, "the listen_port of API definitions cannot be opened; they are not served until a reload finds it free")
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Tests hosts again and again, so that requests go to those that work.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,7 +14,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::client::{Client, ClientError};
-use super::host::{Change, Host};
+use super::host::{Change, Tally};
 use super::origin::Origin;
 use crate::api::Api;
 use crate::config::UptimeTests;
@@ -28,7 +29,7 @@ const LONGEST: usize = 64 << 10;
 /// One test of a host.
 #[derive(Clone, Debug)]
 pub struct Check {
-    pub(super) host: Arc<Host>,
+    pub(super) tally: Arc<Tally>,
     pub(super) origin: Arc<Origin>,
     pub(super) timeout: Duration,
     pub(super) question: Question,
@@ -89,10 +90,14 @@ pub async fn watch(gateway: Arc<Gateway>, client: Client) {
     }
 }
 
+/// What is to be asked, once each, and the first API that wishes for it.
 fn checks(gateway: &Gateway) -> Vec<(Arc<Api>, Check)> {
     let registry = gateway.registry.load();
-    let of =
-        |api: &Arc<Api>| api.chain.upstream_checks().iter().map(|check| (Arc::clone(api), check.clone())).collect();
+    let mut known = HashSet::new();
+    let of = |api: &Arc<Api>| {
+        let new = |check: &&Check| known.insert(Arc::as_ptr(&check.tally));
+        api.chain.upstream_checks().iter().filter(new).map(|check| (Arc::clone(api), check.clone())).collect()
+    };
     registry.apis().iter().flat_map::<Vec<_>, _>(of).collect()
 }
 
@@ -102,7 +107,7 @@ impl Check {
         let started = Instant::now();
         let asked = tokio::time::timeout(self.timeout, self.ask(client)).await;
         let passed = asked.unwrap_or(Err(CheckError::Late));
-        let change = self.host.note(passed.is_ok(), tests.failures)?;
+        let change = self.tally.note(passed.is_ok(), tests.failures)?;
         let status = match &passed {
             Ok(()) => Some(StatusCode::OK.as_u16()),
             Err(CheckError::Status(status)) => Some(status.as_u16()),
@@ -110,15 +115,15 @@ impl Check {
         };
         let (name, message) = match (change, passed) {
             (Change::Down, Err(error)) => {
-                warn!(host = self.host.name, %error, "an upstream is down by its uptime tests");
+                warn!(host = self.tally.host.name, %error, "an upstream is down by its uptime tests");
                 (Name::HostDown, "Uptime test failed")
             }
             _ => {
-                info!(host = self.host.name, "an upstream is up again");
+                info!(host = self.tally.host.name, "an upstream is up again");
                 (Name::HostUp, "Uptime test succeeded")
             }
         };
-        let report = HostReport::new(&self.written, api_id, &self.host.name, status, started.elapsed());
+        let report = HostReport::new(&self.written, api_id, &self.tally.host.name, status, started.elapsed());
         Some(Event { name, message, subject: Subject::Host(Box::new(report)), at: SystemTime::now() })
     }
 

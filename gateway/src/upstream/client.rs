@@ -12,16 +12,16 @@ use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::UpstreamError;
-use super::connect::{Connector, LookupError, Sender};
+use super::connect::{Connector, LookupError, ProxyError, Sender};
 use super::fault::Fault;
 use super::origin::Origin;
 use super::pool::{Lease, Pool, Shelf};
 use super::transport::Transport;
 use crate::config;
-use crate::exchange::Body;
+use crate::exchange::{Body, Upload};
 
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(90);
@@ -81,8 +81,9 @@ impl Client {
         let shelf = self.pool.shelf(to);
         while let Some(lease) = shelf.take() {
             // Pinned here, it is not moved into the timeout.
+            let upload = request.body().upload();
             let attempt = pin!(over_kept(lease, request));
-            match timeout(self.timeout, attempt).await.map_err(|_| ClientError::Timeout)?? {
+            match self.in_time(upload, attempt).await? {
                 Attempt::Answered(answer) => return Ok(answer),
                 Attempt::NotTaken(unsent) => request = unsent,
             }
@@ -101,8 +102,10 @@ impl Client {
             return answer;
         }
         match self.connected(Box::pin(self.connector.connect(to))).await? {
-            Sender::Http1(sender) => self.in_time(over_http1(shelf.lease(sender), request)).await,
-            Sender::Http2(sender) => self.in_time(over_http2(sender, to, request)).await,
+            Sender::Http1(sender) => {
+                self.in_time(request.body().upload(), over_http1(shelf.lease(sender), request)).await
+            }
+            Sender::Http2(sender) => self.in_time(request.body().upload(), over_http2(sender, to, request)).await,
         }
     }
 
@@ -115,9 +118,23 @@ impl Client {
         timeout(self.timeout, connecting).await.unwrap_or(Err(ClientError::NotConnected))
     }
 
-    /// An answer, if there is one within the limit.
-    async fn in_time<T>(&self, sending: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
-        timeout(self.timeout, sending).await.unwrap_or(Err(ClientError::Timeout))
+    /// An answer, if there is one within the limit from when it became the upstream's turn.
+    async fn in_time<T>(
+        &self,
+        upload: Option<Upload>,
+        sending: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        let mut sending = pin!(sending);
+        let mut until = Instant::now() + self.timeout;
+        loop {
+            match timeout_at(until, &mut sending).await {
+                Ok(sent) => return sent,
+                Err(_) => match upload.as_ref().map(|upload| upload.upstreams_turn_since() + self.timeout) {
+                    Some(later) if later > until => until = later,
+                    _ => return Err(ClientError::Timeout),
+                },
+            }
+        }
     }
 
     /// All requests of a worker share one connection if it speaks HTTP/2.
@@ -129,7 +146,8 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         while let Some(mut sender) = shelf.shared() {
             dress(to, &mut request)?;
-            match self.in_time(async { Ok(sender.try_send_request(request).await) }).await? {
+            let upload = request.body().upload();
+            match self.in_time(upload, async { Ok(sender.try_send_request(request).await) }).await? {
                 Ok(response) => return Ok((response, None)),
                 Err(mut failed) => {
                     shelf.forget_closed();
@@ -143,9 +161,9 @@ impl Client {
         match self.connected(Box::pin(self.join(to, shelf))).await? {
             Sender::Http1(sender) => {
                 undress(&mut request)?;
-                self.in_time(over_http1(shelf.lease(sender), request)).await
+                self.in_time(request.body().upload(), over_http1(shelf.lease(sender), request)).await
             }
-            Sender::Http2(sender) => self.in_time(over_http2(sender, to, request)).await,
+            Sender::Http2(sender) => self.in_time(request.body().upload(), over_http2(sender, to, request)).await,
         }
     }
 
@@ -246,10 +264,16 @@ impl ClientError {
             Self::Http(error) => (error, Fault::Protocol),
             Self::Connect(error) => (&**error, Fault::Connection),
         };
+        let proxy = sources(error).find_map(|source| source.downcast_ref::<ProxyError>()).map(|error| &error.proxy);
         if let Some(lookup) = sources(error).find_map(|source| source.downcast_ref::<LookupError>()) {
+            let authority = proxy.cloned().unwrap_or(authority);
             return UpstreamError::Lookup { authority, reason: lookup.to_string() };
         }
-        UpstreamError::Broken { authority, reason: deepest(error), fault: Fault::of(of_socket(error), otherwise) }
+        let reason = match proxy {
+            Some(proxy) => format!("the proxy {proxy}: {}", deepest(error)),
+            None => deepest(error),
+        };
+        UpstreamError::Broken { authority, reason, fault: Fault::of(of_socket(error), otherwise) }
     }
 }
 

@@ -26,6 +26,7 @@ use tokio_rustls::client::TlsStream;
 use tower::Service;
 
 use self::proxied::OverTls;
+pub(super) use self::proxied::ProxyError;
 use super::client::ClientError;
 use super::origin::Origin;
 use super::transport::Speech;
@@ -41,6 +42,8 @@ const BUFFER: usize = 64 << 10;
 const HEAD: u32 = 256 << 10;
 /// How much of a body may arrive over HTTP/2 before somebody takes it.
 const WINDOW: u32 = 1 << 20;
+/// The same for all bodies of a connection, as much as there can be: who does not take one keeps back no other.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// Makes connections.
 pub(super) struct Connector {
@@ -70,7 +73,10 @@ impl Connector {
         let mut http1 = http1::Builder::new();
         http1.title_case_headers(canonical_headers).max_buf_size(BUFFER);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2.max_header_list_size(HEAD).initial_stream_window_size(WINDOW).initial_connection_window_size(4 * WINDOW);
+        http2
+            .max_header_list_size(HEAD)
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
         Self { tcp, http1, http2 }
     }
 

@@ -35,11 +35,18 @@ impl Outgoing {
     }
 }
 
-/// The codec writes the length of a body; methods that expect one are told when there is none.
+/// The codec writes the length of a body; methods that expect one are told when there is none, and it is
+/// told of one where it expects none.
 fn frame(headers: &mut HeaderMap, method: &Method, body: &Body) {
     headers.remove(CONTENT_LENGTH);
-    if body.is_end_stream() && matches!(method.as_str(), "POST" | "PUT" | "PATCH") {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    match method.as_str() {
+        "POST" | "PUT" | "PATCH" if body.is_end_stream() => {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        "GET" | "HEAD" if !body.is_end_stream() && body.size_hint().exact().is_none() => {
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        _ => {}
     }
 }
 
@@ -80,8 +87,11 @@ pub(super) fn incoming(response: Response<Incoming>, lease: Option<Lease>, asked
     // An old upstream must not cost the client its kept connection.
     parts.version = Version::HTTP_11;
     parts.extensions.remove::<ReasonPhrase>();
-    parts.headers.remove(TRANSFER_ENCODING);
-    let body = if asked_gzip && is_gzip(&parts.headers) {
+    if parts.headers.remove(TRANSFER_ENCODING).is_some() {
+        // Chunks say how long the body is, and no length beside them counts.
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    let body = if asked_gzip && is_gzip(&parts.headers) && !incoming.is_end_stream() {
         parts.headers.remove(CONTENT_ENCODING);
         parts.headers.remove(CONTENT_LENGTH);
         Body::Packed(Box::new(Gunzip::new(Streaming::leased(incoming, lease))))
@@ -89,6 +99,11 @@ pub(super) fn incoming(response: Response<Incoming>, lease: Option<Lease>, asked
         Body::Stream(Streaming::leased(incoming, lease))
     };
     Reply::from_parts(parts, body)
+}
+
+/// The transfer coding of a reply that nobody here undoes.
+pub(super) fn foreign_coding(headers: &HeaderMap) -> Option<&HeaderValue> {
+    headers.get_all(TRANSFER_ENCODING).iter().find(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
 }
 
 fn is_gzip(headers: &HeaderMap) -> bool {

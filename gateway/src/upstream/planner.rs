@@ -139,10 +139,11 @@ impl<'a> Planner<'a> {
         // Tests must not wait for one another, and lines of text need a connection of their own.
         let origin = at(&self.ways, &origin, settings.over_http1(), &url)?;
         let timeout = u64::try_from(written.timeout).ok().filter(|timeout| *timeout > 0);
-        let host = self.ways.hosts.named(origin.authority.as_str());
+        // Equal tests that go the same way are one.
+        let tally = self.ways.hosts.tally(origin.authority.as_str(), format!("{} {written:?}", origin.key));
         let question = if talks { Question::Talk(talk(written)) } else { request(written, &target, path)? };
         let timeout = timeout.map_or(PATIENCE, Duration::from_nanos);
-        Ok(Check { host, origin: Arc::new(origin), timeout, question, written: Arc::new(written.clone()) })
+        Ok(Check { tally, origin: Arc::new(origin), timeout, question, written: Arc::new(written.clone()) })
     }
 }
 

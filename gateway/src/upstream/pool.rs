@@ -84,10 +84,12 @@ impl Pool {
 }
 
 impl Shelf {
-    /// An open connection, if there is one.
+    /// An open connection, if there is one. One whose answer came before all of its request was sent is
+    /// left to finish that.
     pub(super) fn take(self: &Arc<Self>) -> Option<Lease> {
         let mut idle = lock(&self.idle);
-        while let Some(Idle { sender, born, .. }) = idle.pop() {
+        while let Some(at) = idle.iter().rposition(|idle| idle.sender.is_ready() || idle.sender.is_closed()) {
+            let Idle { sender, born, .. } = idle.remove(at);
             if !sender.is_closed() && !self.is_too_old(born) {
                 return Some(Lease { sender, shelf: Arc::clone(self), born });
             }

@@ -13,6 +13,7 @@ use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
+use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tower::Service;
@@ -37,7 +38,7 @@ where
     let reached = match &proxy.manner {
         Manner::Socks { credentials } => {
             // The protocol keeps to itself why a proxy cannot be reached, so that is done before.
-            let socket = sockets.call(way.clone()).await.map_err(|error| ClientError::Connect(error.into()))?;
+            let socket = sockets.call(way.clone()).await.map_err(|error| ProxyError::of(proxy, error.into()))?;
             let mut socks = SocksV5::new(way, Reached(Some(socket)));
             if let Some(Secret((user, password))) = credentials {
                 socks = socks.with_auth(user.clone(), password.clone());
@@ -53,7 +54,25 @@ where
         }
         Manner::Http { .. } => sockets.call(way).await.map_err(Into::into),
     };
-    reached.map_err(ClientError::Connect)
+    reached.map_err(|error| ProxyError::of(proxy, error))
+}
+
+/// A proxy is not there, or leads nowhere.
+#[derive(Debug, Error)]
+#[error("the proxy {proxy}: {cause}")]
+pub(in crate::upstream) struct ProxyError {
+    pub(in crate::upstream) proxy: Authority,
+    #[source]
+    cause: Unreachable,
+}
+
+impl ProxyError {
+    fn of(proxy: &ForwardProxy, cause: Unreachable) -> ClientError {
+        match proxy.uri.authority().cloned() {
+            Some(proxy) => ClientError::Connect(Box::new(Self { proxy, cause })),
+            None => ClientError::Connect(cause),
+        }
+    }
 }
 
 /// A socket that is there, for who would make one.

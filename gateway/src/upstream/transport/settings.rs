@@ -178,7 +178,7 @@ fn pins(definition: &Definition, shelf: &Shelf) -> Result<BTreeMap<String, Vec<P
         Ok(pins) => Ok((host.to_ascii_lowercase(), pins)),
         Err(error) => Err(refusal(format!("pinned_public_keys.{host}"), error.to_string())),
     };
-    definition.pinned_public_keys.iter().filter(|(_, keys)| !keys.is_empty()).map(read).collect()
+    definition.pinned_public_keys.iter().map(read).collect()
 }
 
 /// What is said of a host: of the host with its port, of the host, of `*.` and its domain, of `*`.
