@@ -26,13 +26,15 @@ impl Ports {
     }
 }
 
-pub(super) fn ports(written: &mut Written, origins: &Origins<'_>) -> Result<Ports, ConfigError> {
+pub(super) fn ports(written: &mut Written, main: u16, origins: &Origins<'_>) -> Result<Ports, ConfigError> {
+    let refuse = |remedy: &str| {
+        Err(origins.unusable("control_api_port", short(&written.control_api_port.into()), remedy.to_owned()))
+    };
     let control = match u16::try_from(written.control_api_port) {
-        Ok(port) => Some(port).filter(|port| *port > 0),
-        Err(_) => {
-            let remedy = "write a port from 1 to 65535, or 0 for the gateway's own".to_owned();
-            return Err(origins.unusable("control_api_port", short(&written.control_api_port.into()), remedy));
-        }
+        Ok(0) => None,
+        Ok(port) if port == main => return refuse("it is the gateway's own: write 0 for that, or another port"),
+        Ok(port) => Some(port),
+        Err(_) => return refuse("write a port from 1 to 65535, or 0 for the gateway's own"),
     };
     let listed = std::mem::take(&mut written.ports_whitelist);
     Ok(Ports { control, listed: (!written.disable_ports_whitelist).then_some(listed) })
@@ -47,7 +49,7 @@ mod tests {
 
     fn read(document: serde_json::Value) -> Result<Ports, ConfigError> {
         let mut written = serde_json::from_value(document).unwrap();
-        ports(&mut written, &Origins { file: None, variables: &BTreeMap::new() })
+        ports(&mut written, 8080, &Origins { file: None, variables: &BTreeMap::new() })
     }
 
     #[test]
@@ -59,6 +61,8 @@ mod tests {
         assert!(!allowed("http", 8011) && !allowed("https", 9000));
         assert!(!read(json!({})).unwrap().allow("http", 9000));
         assert!(read(json!({"disable_ports_whitelist": true})).unwrap().allow("http", 1));
-        assert!(read(json!({"control_api_port": 70000})).is_err());
+        for refused in [70000, 8080] {
+            assert!(read(json!({"control_api_port": refused})).is_err(), "{refused}");
+        }
     }
 }

@@ -39,9 +39,10 @@ pub(super) fn validate(
     let storage = storage::storage(std::mem::take(&mut written.storage), origins)?;
     let wordings = check.wordings(std::mem::take(&mut written.override_messages), &mut problems)?;
     let keys = identity::keys(&written, origins, &mut problems);
+    let listen = check.listen(&written, port)?;
     let config = Config {
-        listen: check.listen(&written, port)?,
-        ports: ports::ports(&mut written, origins)?,
+        listen,
+        ports: ports::ports(&mut written, listen.port(), origins)?,
         use_ssl: written.http_server_options.use_ssl,
         app_path: check.app_path(&written.app_path)?,
         health_check_name: name(&written.health_check_endpoint_name, "hello"),

@@ -120,8 +120,14 @@ impl Files {
             self.key
                 .wrong("the file holds no private key in PEM form, or an encrypted one: name one that does".to_owned())
         })?;
-        CertifiedKey::from_der(chain, key, &default_provider()).map_err(|error| {
-            self.key.wrong(format!("the key is not that of the certificate ({error}): name the key that is"))
+        CertifiedKey::from_der(chain, key, &default_provider()).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => {
+                self.key.wrong("the key is not that of the certificate: name the key that is".to_owned())
+            }
+            rustls::Error::InvalidCertificate(_) => {
+                self.chain.wrong(format!("the certificate cannot be used ({error}): name one of X.509 version 3"))
+            }
+            _ => self.key.wrong(format!("the key cannot be used ({error}): RSA keys need 2048 bits or more")),
         })
     }
 }
