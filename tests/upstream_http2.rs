@@ -16,15 +16,18 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::harness::{Api, Connection, Gateway, Received, Secure, Setup, Upstream, Wire, listen, request, within};
 
-/// An upstream by prior knowledge.
+/// An upstream by prior knowledge, which says what it is told.
 async fn h2c() -> (Upstream, Api) {
-    let listener = listen().await;
+    h2c_answering(|received| Response::new(Full::from(received.body.clone()))).await
+}
+
+async fn h2c_answering(answer: impl Fn(&Received) -> Response<Full<Bytes>> + Send + Sync + 'static) -> (Upstream, Api) {
+    let (listener, answer) = (listen().await, Arc::new(answer));
     let upstream = Upstream::at(listener.local_addr().unwrap());
     let serving = upstream.clone();
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
-            let answer = |received: &Received| Response::new(Full::from(received.body.clone()));
-            tokio::spawn(serving.clone().serve_http2(socket, Arc::new(answer)));
+            tokio::spawn(serving.clone().serve_http2(socket, answer.clone()));
         }
     });
     let api = Api::to(&format!("h2c://{}/base", upstream.address));
@@ -89,6 +92,30 @@ async fn an_h2c_target_is_called_over_http2_in_the_clear() {
     assert_eq!(received.target, "http://shop.test/base/x");
     assert_eq!((received.header("x-mine"), received.header("connection")), (None, None));
     assert_eq!(received.header("content-length"), Some(long.len().to_string().as_str()));
+}
+
+#[tokio::test]
+async fn who_does_not_read_keeps_back_nobody_elses_answer() {
+    let big = Bytes::from(vec![b'x'; 8 << 20]);
+    let answer = move |received: &Received| match received.target.ends_with("/big") {
+        true => Response::new(Full::from(big.clone())),
+        false => Response::new(Full::from("small")),
+    };
+    let (upstream, api) = h2c_answering(answer).await;
+    let gateway = Gateway::start(api).await;
+    let mut idlers = Vec::new();
+    for _ in 0..10 * std::thread::available_parallelism().unwrap().get() {
+        let mut idler = Wire::connect(gateway.address).await;
+        idler.send("GET /big HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        // Their answers have begun.
+        idler.head().await;
+        idlers.push(idler);
+    }
+
+    for _ in 0..20 {
+        assert_eq!(gateway.get("/small").await.text(), "small");
+    }
+    assert_eq!(upstream.requests().len(), idlers.len() + 20);
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ impl Head {
 
     fn with_host(parts: request::Parts, host: Option<HeaderValue>) -> Result<Self, HeadError> {
         let request::Parts { method, mut uri, version, mut headers, .. } = parts;
-        let host = uri.authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok()).or(host);
+        let host = uri.authority().and_then(|authority| named_host(authority.as_str())).or(host);
         if version == Version::HTTP_2 {
             uri = origin_form(uri)?;
             join_cookies(&mut headers);
@@ -195,6 +195,12 @@ pub fn canonical(name: &HeaderName) -> String {
     name.as_str().chars().map(spell).collect()
 }
 
+/// The host and port of an authority; who a user claims to be is nobody's matter.
+fn named_host(authority: &str) -> Option<HeaderValue> {
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    HeaderValue::from_str(host).ok()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -218,6 +224,8 @@ mod tests {
             (absolute.host.as_ref().unwrap().as_bytes(), absolute.host_name()),
             (&b"abs.test:81"[..], "abs.test")
         );
+        let userinfo = head(http::Request::get("http://me:word@abs.test/x"));
+        assert_eq!(userinfo.host.as_ref().unwrap(), "abs.test");
         let plain = head(http::Request::get("/x").header("host", "[::1]:8080"));
         assert_eq!(plain.host_name(), "[::1]");
     }

@@ -41,7 +41,7 @@ const BUFFER: usize = 64 << 10;
 /// The largest head of an answer over HTTP/2 in bytes, as HPACK counts them.
 const HEAD: u32 = 256 << 10;
 /// How much of a body may arrive over HTTP/2 before somebody takes it.
-const WINDOW: u32 = 1 << 20;
+const WINDOW: u32 = 256 << 10;
 /// The same for all bodies of a connection, as much as there can be: who does not take one keeps back no other.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
