@@ -81,8 +81,9 @@ async fn a_port_in_use_is_an_error_of_this_run_and_not_of_the_configuration() {
 #[tokio::test]
 async fn a_hang_up_during_the_start_is_a_reload_after_it() {
     let folder = Setup::new().write();
-    let conf = folder.path().join("tyk.conf");
-    let process = Process::start("outrigger", outrigger(&["--conf", conf.to_str().unwrap()]));
+    let mut command = outrigger(&["--conf", "tyk.conf"]);
+    command.current_dir(folder.path());
+    let process = Process::start("outrigger", command);
     process.says("configuration loaded").await;
 
     process.tell(Signal::HUP);

@@ -119,11 +119,7 @@ impl Upstream {
         }
         if let Some(coding) = headers::foreign_coding(response.headers()) {
             let reason = format!("the transfer coding {coding:?} of its answer cannot be read: only chunked can");
-            return Err(UpstreamError::Broken {
-                authority: to.origin.authority.clone(),
-                reason,
-                fault: Fault::Protocol,
-            });
+            return Err(misspoken(to, reason));
         }
         Ok(headers::incoming(response, lease, asked_gzip))
     }
@@ -201,16 +197,21 @@ impl Upstream {
     }
 }
 
+/// An answer against the rules of HTTP.
+fn misspoken(to: &Destination, reason: String) -> UpstreamError {
+    UpstreamError::Broken { authority: to.origin.authority.clone(), reason, fault: Fault::Protocol }
+}
+
 /// The upstream goes on in another protocol; its connection is the exchange's own from now on.
 fn switch(exchange: &mut Exchange, to: &Destination, mut response: Response<Incoming>) -> Result<Reply, UpstreamError> {
     let upstream = hyper::upgrade::on(&mut response);
     let Some(upgrade) = exchange.upgrade.take() else {
         let reason = "it goes on in another protocol, and nobody wished for that".to_owned();
-        return Err(UpstreamError::Broken { authority: to.origin.authority.clone(), reason, fault: Fault::Protocol });
+        return Err(misspoken(to, reason));
     };
     if !upgrade.agrees(response.headers()) {
         let reason = "it goes on in another protocol than the client wished for".to_owned();
-        return Err(UpstreamError::Broken { authority: to.origin.authority.clone(), reason, fault: Fault::Protocol });
+        return Err(misspoken(to, reason));
     }
     upgrade.join(upstream);
     Ok(response.map(|_| Body::empty()))

@@ -18,23 +18,20 @@ use crate::upstream::Lease;
 pub struct Streaming {
     incoming: Incoming,
     lease: Option<Lease>,
-    strand: Option<Strand>,
-    upload: Option<Upload>,
+    /// What is told of a client's body.
+    sending: Option<(Strand, Upload)>,
 }
 
 impl Streaming {
     /// A client's body, which is part of this flow.
     pub fn new(incoming: Incoming, flow: &Arc<Flow>) -> Self {
-        let (strand, upload) = match incoming.is_end_stream() {
-            true => (None, None),
-            false => (Some(Strand::of(flow)), Some(Upload::begin())),
-        };
-        Self { incoming, lease: None, strand, upload }
+        let sending = (!incoming.is_end_stream()).then(|| (Strand::of(flow), Upload::begin()));
+        Self { incoming, lease: None, sending }
     }
 
     /// An upstream's body, over this connection if it is nobody else's meanwhile.
     pub fn leased(incoming: Incoming, lease: Option<Lease>) -> Self {
-        let mut streaming = Self { incoming, lease, strand: None, upload: None };
+        let mut streaming = Self { incoming, lease, sending: None };
         if streaming.is_end() {
             streaming.release();
         }
@@ -43,11 +40,11 @@ impl Streaming {
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let polled = Pin::new(&mut self.incoming).poll_frame(cx);
-        if let Some(strand) = &mut self.strand {
-            if polled.is_pending() { strand.wait() } else { strand.advance() }
-        }
-        if let Some(upload) = &self.upload {
-            if polled.is_pending() { upload.wait() } else { upload.advance() }
+        if let Some((strand, upload)) = &mut self.sending {
+            match polled.is_pending() {
+                true => (strand.wait(), upload.wait()),
+                false => (strand.advance(), upload.advance()),
+            };
         }
         let frame = ready!(polled);
         let last = match &frame {
@@ -64,7 +61,7 @@ impl Streaming {
 
     /// How far it is, if it is a client's.
     pub(super) fn upload(&self) -> Option<Upload> {
-        self.upload.clone()
+        self.sending.as_ref().map(|(_, upload)| upload.clone())
     }
 
     pub(super) fn is_end(&self) -> bool {

@@ -37,7 +37,7 @@ impl Upload {
         self.0.awaits_client.store(false, Ordering::Relaxed);
     }
 
-    /// Since when it is the upstream's turn: now or later if it is the client's.
+    /// Since when it is the upstream's turn: not before now while it is the client's.
     pub fn upstreams_turn_since(&self) -> Instant {
         if self.0.awaits_client.load(Ordering::Relaxed) {
             return Instant::now();
