@@ -21,7 +21,7 @@ use super::origin::Origin;
 use super::pool::{Lease, Pool, Shelf};
 use super::transport::Transport;
 use crate::config;
-use crate::exchange::{Body, Upload};
+use crate::exchange::Body;
 
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(90);
@@ -80,10 +80,7 @@ impl Client {
     pub(super) async fn send(&self, to: &Origin, mut request: Request<Body>) -> Result<Answer, ClientError> {
         let shelf = self.pool.shelf(to);
         while let Some(lease) = shelf.take() {
-            // Pinned here, it is not moved into the timeout.
-            let upload = request.body().upload();
-            let attempt = pin!(over_kept(lease, request));
-            match self.in_time(upload, attempt).await? {
+            match self.in_time(request, |request| over_kept(lease, request)).await? {
                 Attempt::Answered(answer) => return Ok(answer),
                 Attempt::NotTaken(unsent) => request = unsent,
             }
@@ -102,10 +99,8 @@ impl Client {
             return answer;
         }
         match self.connected(Box::pin(self.connector.connect(to))).await? {
-            Sender::Http1(sender) => {
-                self.in_time(request.body().upload(), over_http1(shelf.lease(sender), request)).await
-            }
-            Sender::Http2(sender) => self.in_time(request.body().upload(), over_http2(sender, to, request)).await,
+            Sender::Http1(sender) => self.in_time(request, |request| over_http1(shelf.lease(sender), request)).await,
+            Sender::Http2(sender) => self.in_time(request, |request| over_http2(sender, to, request)).await,
         }
     }
 
@@ -119,12 +114,13 @@ impl Client {
     }
 
     /// An answer, if there is one within the limit from when it became the upstream's turn.
-    async fn in_time<T>(
+    async fn in_time<T, S: Future<Output = Result<T, ClientError>>>(
         &self,
-        upload: Option<Upload>,
-        sending: impl Future<Output = Result<T, ClientError>>,
+        request: Request<Body>,
+        send: impl FnOnce(Request<Body>) -> S,
     ) -> Result<T, ClientError> {
-        let mut sending = pin!(sending);
+        let upload = request.body().upload();
+        let mut sending = pin!(send(request));
         let mut until = Instant::now() + self.timeout;
         loop {
             match timeout_at(until, &mut sending).await {
@@ -146,8 +142,7 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         while let Some(mut sender) = shelf.shared() {
             dress(to, &mut request)?;
-            let upload = request.body().upload();
-            match self.in_time(upload, async { Ok(sender.try_send_request(request).await) }).await? {
+            match self.in_time(request, |request| async { Ok(sender.try_send_request(request).await) }).await? {
                 Ok(response) => return Ok((response, None)),
                 Err(mut failed) => {
                     shelf.forget_closed();
@@ -161,9 +156,9 @@ impl Client {
         match self.connected(Box::pin(self.join(to, shelf))).await? {
             Sender::Http1(sender) => {
                 undress(&mut request)?;
-                self.in_time(request.body().upload(), over_http1(shelf.lease(sender), request)).await
+                self.in_time(request, |request| over_http1(shelf.lease(sender), request)).await
             }
-            Sender::Http2(sender) => self.in_time(request.body().upload(), over_http2(sender, to, request)).await,
+            Sender::Http2(sender) => self.in_time(request, |request| over_http2(sender, to, request)).await,
         }
     }
 
